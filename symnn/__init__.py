@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from symnn.layers.layer import Layer
     from symnn.layers.node import inputs
     from symnn.least_squares import LeastSquares
+    from symnn.marching import March, march
     from symnn.network import Network
     from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
@@ -51,6 +52,8 @@ _HOMES = {
     "ensemble": "ensembles",
     "Layer": "layers.layer",
     "inputs": "layers.node",
+    "March": "marching",
+    "march": "marching",
     "Model": "parametrised",
     "Network": "network",
     "Physics": "physics",
@@ -89,6 +92,7 @@ __all__ = [
     "Descent",
     "Ensemble",
     "Layer",
+    "March",
     "Model",
     "Network",
     "Physics",
@@ -111,6 +115,7 @@ __all__ = [
     "load_file",
     "load_frame",
     "load_spec",
+    "march",
     "sample",
     "sample_boundary",
     "solve",

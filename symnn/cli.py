@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from symnn.checkpoint import Checkpoint
     from symnn.data import Dataset
     from symnn.network import Network
+    from symnn.physics import Physics
+    from symnn.physics_spec import SolverSpec
     from symnn.resuming import Keeping
+    from symnn.solving import Solution
     from symnn.training import TrainingResult
 
 app = typer.Typer(
@@ -256,11 +259,16 @@ def solve(
     assert physics.spec is not None
     settings = physics.spec.solver.changed(iterations, seed)
     count = physics.parameter_count
+    if physics.spec.slabs and (resume or report is not None):
+        raise SpecError(f"{'--resume' if resume else '--report'}: expected a spec without slabs")
     sizes = ", ".join(
         f"{name} {part.points:,}" if part.points else f"{name} of a file"
         for name, part in physics.spec.on_points.items()
     )
     say(f"{spec}: {count:,} parameters, points: {sizes}")
+    if physics.spec.slabs:
+        _march(physics, settings, spec.parent, out)
+        return
     with _keeping(out, resume) as keeping:
         found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
         if out is not None:
@@ -291,6 +299,30 @@ def solve(
         if out is not None:
             say(f"saved {out}")
             _end(keeping, found.stopped, out)
+
+
+def _march(physics: Physics, settings: SolverSpec, directory: Path, out: Path | None) -> None:
+    """One slab after the other."""
+    import io
+
+    import numpy as np
+
+    from symnn.files import write_atomically
+    from symnn.marching import march
+
+    def each(number: int, found: Solution) -> None:
+        say(f"slab {number + 1}: loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s")
+
+    found = march(physics, settings, each=each)
+    for name, off in found.errors(settings.seed, directory).items():
+        say(f"{name}: relative L2 error {off:.2e}")
+    if out is not None:
+        buffer = io.BytesIO()
+        theta = found.theta
+        each_slab = {p.name: theta[:, p.where].reshape(-1, *p.shape) for p in physics.layout.values()}
+        np.savez(buffer, allow_pickle=False, **each_slab)
+        write_atomically(out, buffer.getvalue())
+        say(f"saved {out}, with the slabs first")
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")

@@ -55,12 +55,16 @@ class Form:
 
 @dataclass(frozen=True)
 class Given:
-    """The derivative of order ``order`` by an input, where it is ``at``, as a formula of the inputs."""
+    """The derivative of order ``order`` by an input, where it is ``at``, as a formula of the inputs.
+
+    ``written`` is its name in equations.
+    """
 
     variable: str
     at: float
     order: int
     value: Expr
+    written: str = ""
 
 
 def applied(expression: Expr, forms: Mapping[str, Form], language: Language) -> Expr:
@@ -78,7 +82,7 @@ def read_condition(expression: Expr, language: Language, at: Mapping[str, Sequen
 
     >>> language = Language(("x", "t"), ("u",))
     >>> read_condition(language.parse("2*u_t = x", ""), language, {"t": [0.0]})
-    ('u', [Given(variable='t', at=0.0, order=1, value=x/2)])
+    ('u', [Given(variable='t', at=0.0, order=1, value=x/2, written='u_t')])
 
     Raises :class:`FieldError` for an equation that does not give the value of one unknown, or its derivative by the
     input that ``at`` has.
@@ -87,7 +91,8 @@ def read_condition(expression: Expr, language: Language, at: Mapping[str, Sequen
         raise FieldError(f"expected values of one input in at, found {', '.join(at) or 'none'}")
     ((variable, places),) = at.items()
     unknown, order, found = _solved(expression, language, variable)
-    return unknown, [Given(variable, place, order, found) for place in places]
+    written = language.symbol(unknown, [variable] * order).name
+    return unknown, [Given(variable, place, order, found, written) for place in places]
 
 
 def read_value(expression: Expr, language: Language) -> tuple[str, Expr]:

@@ -42,7 +42,7 @@ from codegen.schedule import ScheduleName
 from codegen.walk import fresh_name, replace, substitute
 from symnn.activations import exact
 from symnn.choices import ActivationLike, Choice
-from symnn.conditions import Form, applied
+from symnn.conditions import Form, Given, applied
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.given import constructed
@@ -149,6 +149,8 @@ class Physics:
     """By unknown, ``(g, d)``: it is g + d·N of the network's output N, both formulas of the inputs, texts or SymPy."""
     periods: Mapping[str, float] = field(default_factory=dict)
     """By input, the period of every unknown along it: the network gets sin and cos of 2πx/period in place of x."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """By input, another one where it begins: the network gets x − origin in place of both, equations have x."""
 
     _repr_html_ = shows("physics_html")
 
@@ -163,6 +165,7 @@ class Physics:
         object.__setattr__(self, "layers", tuple(self.layers))
         object.__setattr__(self, "forms", self._checked_forms())
         object.__setattr__(self, "periods", self._checked_periods())
+        object.__setattr__(self, "origins", self._checked_origins())
         residuals = (self.residuals,) if isinstance(self.residuals, Residual) else self.residuals
         object.__setattr__(self, "residuals", tuple(residuals))
         for residual in self.residuals:
@@ -193,12 +196,15 @@ class Physics:
         """
         spec = source if isinstance(source, PhysicsSpec) else load_physics(source)
         residuals = tuple(
-            Residual(name, part.equations, part.weight, spec.data(name)) for name, part in spec.on_points.items()
+            _carried(name, initial, part.weight)
+            if (initial := spec.initial(name))
+            else Residual(name, part.equations, part.weight, spec.data(name))
+            for name, part in spec.on_points.items()
         )
         periods = {name: spec.inputs[name][1] - spec.inputs[name][0] for name in spec.periodic}
-        return cls(
-            tuple(spec.inputs), spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods
-        )
+        origins = {along: f"{along}origin" for along in spec.slabs}
+        inputs = (*spec.inputs, *origins.values())
+        return cls(inputs, spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods, origins)
 
     def solution(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """The unknowns at some points by the formulas that the spec gives, if it gives any."""
@@ -209,17 +215,19 @@ class Physics:
 
     @cached_property
     def _solution(self) -> CompiledFunction | None:
-        texts = {} if self.spec is None else self.spec.solution
-        if not texts:
+        if self.spec is None or not self.spec.solution:
             return None
+        symbols = {name: Symbol(name, real=True) for name in self.spec.inputs}
+        texts = self.spec.solution.items()
+        return self.formulas([parse_formula(text, symbols, FUNCTIONS, f"solution.{name}") for name, text in texts])
+
+    def formulas(self, expressions: Sequence[Expr]) -> CompiledFunction:
+        """``values(points) -> (S, formulas)`` of formulas over the real symbols of the inputs."""
         S = sample_extent("S")
-        s, x = Index("s", S), Variable("x", (S, len(self.inputs)))
-        columns = {name: x[s, column] for column, name in enumerate(self.inputs)}
-        found = Variable("solution", (S, len(texts)))
-        bodies = {
-            found[s, number]: parse_formula(text, columns, FUNCTIONS, f"solution.{name}")
-            for number, (name, text) in enumerate(texts.items())
-        }
+        s, x = Index("s", S), Variable("x", (S, len(self.inputs) - len(self.origins)))
+        columns: dict[Basic, Basic] = {Symbol(n, real=True): x[s, column] for column, n in enumerate(self.inputs)}
+        found = Variable("solution", (S, len(expressions)))
+        bodies = {found[s, number]: replace(body, columns) for number, body in enumerate(expressions)}
         return compile(from_expressions(bodies, [x]))
 
     def language(self, residual: Residual) -> Language:
@@ -229,7 +237,7 @@ class Physics:
     @cached_property
     def network(self) -> Network:
         """The network by itself: its layout, its initial parameters, its predictions."""
-        return Network(len(self.inputs) + len(self.periods), self.layers, "mean_squared_error")
+        return Network(len(self.inputs) + len(self.periods) - len(self.origins), self.layers, "mean_squared_error")
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -272,22 +280,25 @@ class Physics:
         forward = self.network.forward_graph
         x = Variable("x", (sample_extent("S"), len(self.inputs)))
         inputs = (*forward.inputs[:-1], *self._coefficients.values(), x)
-        if not self.periods:
+        if not self.periods and not self.origins:
             return Graph(inputs, forward.equations, forward.outputs)
         features = Variable(fresh_name("features", set(forward.variables)), forward.inputs[-1].shape)
         equations = [renamed(equation, {"x": features}) for equation in forward.equations]
         return Graph(inputs, (*self._features(x, features), *equations), forward.outputs)
 
     def _features(self, x: Variable, features: Variable) -> list[Equation]:
-        """What the network gets: the inputs in their order, sine and cosine for one that is periodic."""
+        """What the network gets: the inputs in their order, each from its origin, or sine and cosine of it."""
         s = Index("s", sample_extent("S"))
+        columns = {name: x[s, column] for column, name in enumerate(self.inputs)}
         bodies: list[Expr] = []
-        for column, name in enumerate(self.inputs):
+        for name in self.inputs:
             if name in self.periods:
-                angle = 2 * pi / exact(self.periods[name]) * x[s, column]
+                angle = 2 * pi / exact(self.periods[name]) * columns[name]
                 bodies += [sin(angle), cos(angle)]
-            else:
-                bodies.append(x[s, column])
+            elif name in self.origins:
+                bodies.append(columns[name] - columns[self.origins[name]])
+            elif name not in self.origins.values():
+                bodies.append(columns[name])
         return [Equation(features[s, column], body) for column, body in enumerate(bodies)]
 
     @cached_property
@@ -427,6 +438,17 @@ class Physics:
                 raise SpecError(f"periods.{name}: expected a number above 0, found {quote(period)}")
         return found
 
+    def _checked_origins(self) -> dict[str, str]:
+        if not isinstance(self.origins, Mapping):
+            raise SpecError(f"origins: expected a mapping of inputs to inputs, found {quote(self.origins)}")
+        found = {_name(given): _name(origin) for given, origin in self.origins.items()}
+        for name in (*found, *found.values()):
+            if name not in self.inputs:
+                raise SpecError(f"origins: {unknown('input', name, self.inputs)}")
+            if name in self.periods or (name in found and name in found.values()):
+                raise SpecError(f"origins: {quote(name)} has another meaning already; expected another input")
+        return found
+
     # --- compiled -------------------------------------------------------------------------------------------------
 
     def compile(
@@ -557,6 +579,13 @@ def _in(residual: Residual) -> Iterator[None]:
         yield
     except CodegenError as error:
         raise SpecError(f"residuals.{residual.name}: {error}") from None
+
+
+def _carried(name: str, initial: Sequence[Given], weight: float) -> Residual:
+    """Initial values that are given at each point."""
+    data = tuple(f"initial{number}" for number in range(1, len(initial) + 1))
+    equations = [f"{one.written} = {value}" for one, value in zip(initial, data)]
+    return Residual(name, equations, weight, data)
 
 
 def _names(given: object) -> tuple[str, ...]:

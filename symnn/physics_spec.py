@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, mo
 from sympy import Add, Expr, Symbol
 
 from symnn.activations import exact
-from symnn.conditions import Form, forms_of, read_condition, read_value
+from symnn.conditions import Form, Given, forms_of, read_condition, read_value
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
@@ -34,6 +34,7 @@ MAX_INPUTS = 32
 MAX_UNKNOWNS = 16
 MAX_RESIDUALS = 64
 MAX_POINTS = 10_000_000
+MOST_SLABS = 10_000
 
 
 def _texts(value: object) -> object:
@@ -279,6 +280,8 @@ class PhysicsSpec(SpecModel):
     """A disc, a ball or a polygon of some inputs: the points lie in it, and not everywhere in their ranges."""
     periodic: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """The inputs along which every unknown is periodic, with their range as the period."""
+    slabs: Mapping[str, Annotated[int, Field(ge=2, le=MOST_SLABS)]] = {}
+    """An input, such as a time, and the number of equal parts of its range that are solved one after the other."""
     solution: Mapping[str, str] = {}
     """By unknown, a formula of the inputs that the error is measured by."""
     reference: Annotated[str, Field(min_length=1)] | None = None
@@ -307,6 +310,8 @@ class PhysicsSpec(SpecModel):
             self._check(name, residual, self._language(name))
         if not self.on_points:
             raise FieldError("expected at least one that is not hard", ("residuals",))
+        if self.slabs:
+            self._check_slabs()
         for name in self.periodic:
             if name not in self.inputs:
                 raise FieldError(unknown("input", name, self.inputs), ("periodic",))
@@ -439,6 +444,45 @@ class PhysicsSpec(SpecModel):
             return forms_of(conditions, self.inputs, rims)
         except FieldError as error:
             raise error.within("residuals") from None
+
+    def initial(self, name: str) -> list[Given]:
+        """What a residual says of the beginning of the first slab; nothing if it is about something else."""
+        part = self.residuals[name]
+        if not self.slabs or part.hard or dict(part.at) != {(along := next(iter(self.slabs))): [self.inputs[along][0]]}:
+            return []
+        language = self._language(name)
+        read = (read_condition(language.parse(text, ""), language, part.at) for text in part.equations)
+        return [one for _, given in read for one in given]
+
+    def first_slab(self) -> PhysicsSpec:
+        """The same with the range of the first slab alone."""
+        ((along, count),) = self.slabs.items()
+        low, high = self.inputs[along]
+        return self.model_copy(update={"inputs": {**self.inputs, along: (low, low + (high - low) / count)}})
+
+    def _check_slabs(self) -> None:
+        if len(self.slabs) != 1 or next(iter(self.slabs)) not in self.inputs:
+            raise FieldError(f"expected one of the inputs, found {', '.join(self.slabs)}", ("slabs",))
+        ((along, _),) = self.slabs.items()
+        beside = {"coefficients": self.coefficients, "resampling": self.resampling, "balance": self.balance}
+        for field, given in beside.items():
+            if given:
+                raise FieldError(f"found {field} beside slabs, expected one of them", (field,))
+        if along in self.periodic or (self.domain is not None and along in self.domain.of):
+            raise FieldError(f"expected an input that is not periodic and not of the domain, found {along}", ("slabs",))
+        for name, part in self.residuals.items():
+            if part.measured or (part.hard and along in part.at):
+                found = "measured" if part.measured else "hard"
+                raise FieldError(f"found {found}, expected points, in slabs", ("residuals", name, found))
+        try:
+            begins = [name for name in self.residuals if self.initial(name)]
+        except FieldError as error:
+            raise error.within("slabs") from None
+        if not begins:
+            expected = (
+                f"a residual at {along}: {self.inputs[along][0]:.15g} that is not hard, which each slab begins with"
+            )
+            raise FieldError(f"expected {expected}, found none", ("slabs",))
 
     def _on_rim(self, name: str, equation: Expr, language: Language) -> tuple[str, Form]:
         """The unknown whose value on a ball an equation gives, and u = value + (1 − |x − centre|²/radius²)·N."""

@@ -29,7 +29,10 @@ class Reference:
 
     def errors(self, model: PhysicsModel, theta: np.ndarray) -> dict[str, float]:
         """By unknown, the relative L2 error."""
-        found = self.found(model, theta)
+        return self.errors_of(self.found(model, theta))
+
+    def errors_of(self, found: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """By unknown, the relative L2 error of what was found at the points."""
         return {
             name: float(np.linalg.norm(found[name] - exact) / np.linalg.norm(exact))
             for name, exact in self.values.items()
@@ -55,11 +58,11 @@ def reference_of(physics: Physics, seed: int = 0, directory: Path = Path()) -> R
         exact = physics.solution(points)
         return Reference(points, exact, "the solution that the spec gives") if exact else None
     path = directory / spec.reference
-    table, count = read_table(path), len(physics.inputs)
+    table, count = read_table(path), len(spec.inputs)
     given = [name for name in physics.unknowns if name in table.places]
     if not given:
         raise DataError(f"{path}: expected a column for one of the unknowns {', '.join(physics.unknowns)}, found none")
-    columns = columns_of(path, table, (*physics.inputs, *given))
+    columns = columns_of(path, table, (*spec.inputs, *given))
     values = dict(zip(given, columns[:, count:].T))
     for name, exact in values.items():
         if not exact.any():

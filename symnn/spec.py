@@ -390,7 +390,7 @@ PURPOSES = (
                 "periodic",
                 "coefficients",
             }
-            | {"resampling"}
+            | {"resampling", "slabs"}
         ),
     ),
 )

@@ -18,6 +18,7 @@ ELSEWHERE = {
     "ReadableCodeWarning": "compile",
     "RowGradients": "row_gradients",
     "Ensemble": "ensemble",
+    "March": "march",
     "PhysicsModel": "Physics",
     "Solution": "solve",
     "Steps": "steps",

@@ -1,0 +1,111 @@
+"""Slabs of time one after the other: each begins with the values and slopes that the last one ended with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import symnn
+from symnn.cli import app
+from symnn.marching import March, march
+from symnn.physics_spec import load_physics
+
+pytestmark = pytest.mark.values
+
+# u = cos t, driven by a force that depends on the time since the very beginning
+SPEC: dict[str, Any] = {
+    "inputs": {"t": [0, 6]},
+    "unknowns": "u",
+    "layers": [{"dense": 8, "activation": "tanh"}, {"dense": 1}],
+    "residuals": {
+        "motion": {"equation": "u_tt = -4*u + 3*cos(t)", "points": 24, "sampling": "sobol"},
+        "start": {"equation": ["2*u = 2", "u_t = 0"], "at": {"t": 0}, "points": 1, "weight": 10},
+    },
+    "slabs": {"t": 3},
+    "solution": {"u": "cos(t)"},
+    "solver": [{"levenberg_marquardt": 60}],
+}
+
+
+@pytest.fixture(scope="module")
+def marched() -> March:
+    return march(symnn.Physics.from_spec(SPEC), progress=False)
+
+
+def test_slabs_are_solved_one_after_the_other(marched: March) -> None:
+    assert marched.starts.tolist() == [0, 2, 4]
+    assert marched.theta.shape == (3, 8 + 8 + 8 + 1)
+    times = np.linspace(0, 6, 61)[:, None]
+    assert marched.predict(times)[:, 0] == pytest.approx(np.cos(times[:, 0]), abs=1e-3)
+    assert marched.errors()["u"] < 1e-3
+
+
+def test_values_and_slopes_go_on_where_a_slab_ends(marched: March) -> None:
+    h = 1e-5
+    before, after = (
+        marched.predict(np.array([[2 - h], [2 - 2 * h]])),
+        marched.predict(np.array([[2 + h], [2 + 2 * h]])),
+    )
+    residual = 10 * marched.solutions[1].loss ** 0.5 + 1e-4
+    assert before[0] == pytest.approx(after[0], abs=residual)
+    assert before[0] - before[1] == pytest.approx(after[1] - after[0], abs=h * residual)
+
+
+def test_the_network_gets_the_time_since_its_slab_began() -> None:
+    physics = symnn.Physics.from_spec(SPEC)
+    predict, theta = physics.compile().predict, physics.initial_parameters(0)
+    early, late = (predict(theta, np.array([[begun + 0.3, begun]])) for begun in (0.0, 4.0))
+    assert early == pytest.approx(late, abs=1e-14)
+
+
+def test_solve_says_how_far_each_slab_came_and_saves_all(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**SPEC, "solver": [{"levenberg_marquardt": 2}]}))
+    result = CliRunner().invoke(app, ["solve", str(tmp_path / "spec.yaml"), "--out", str(tmp_path / "u.npz")])
+    assert result.exit_code == 0
+    assert re.findall(r"slab (\d): loss", result.output) == ["1", "2", "3"]
+    assert "u: relative L2 error" in result.output
+    with np.load(tmp_path / "u.npz") as found:
+        assert {name: found[name].shape for name in found} == {
+            "W1": (3, 8, 1), "b1": (3, 8), "W2": (3, 1, 8), "b2": (3, 1),
+        }  # fmt: skip
+
+
+def changed(**residuals: Any) -> dict[str, Any]:
+    return {**SPEC, "residuals": {**SPEC["residuals"], **residuals}}
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "an input": ({**SPEC, "slabs": {"x": 3}}, "slabs: expected one of the inputs, found x"),
+    "a count": ({**SPEC, "slabs": {"t": 1}}, "slabs.t: expected a number of at least 2, found 1"),
+    "a hard beginning": (
+        changed(start={"equation": "u = 1", "at": {"t": 0}, "hard": True}),
+        "residuals.start.hard: found hard, expected points, in slabs",
+    ),
+    "no beginning": (
+        changed(start={"equation": "u = 1", "at": {"t": 1}, "points": 1}),
+        "slabs: expected a residual at t: 0 that is not hard, which each slab begins with",
+    ),
+    "two values": (
+        changed(start={"equation": "u + u_t = 1", "at": {"t": 0}, "points": 1}),
+        "slabs: expected an equation of one value, such as 'u = sin(pi*x)', found",
+    ),
+    "coefficients": ({**SPEC, "coefficients": {"k": 1}}, "coefficients: found coefficients beside slabs"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_cut_into_slabs_is_refused(name: str) -> None:
+    given, message = REFUSED[name]
+    with pytest.raises(symnn.SpecError, match=re.escape(message)):
+        load_physics(given)
+
+
+def test_a_spec_without_slabs_does_not_march() -> None:
+    with pytest.raises(symnn.SpecError, match="expected a spec with slabs"):
+        march(symnn.Physics.from_spec({**SPEC, "slabs": {}}))
