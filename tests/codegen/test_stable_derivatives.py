@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from sympy import (
     Expr,
+    Rational,
     Symbol,
     asinh,
     atan,
@@ -24,6 +25,7 @@ from sympy import (
     log,
     sin,
     sinh,
+    sqrt,
     symbols,
     tanh,
 )
@@ -38,6 +40,7 @@ x, y, a, b, c, T = symbols("x y a b c T", real=True)
 
 ANYWHERE = [s * x for x in (1e-40, 1e-9, 1e-5, 0.03, 0.13, 0.45, 1.1, 3.0, 20.0, 300.0) for s in (1, -1)]
 FAR = [*ANYWHERE, 1e5]
+VAST = [s * x for x in (0.0, 1e-9, 0.3, 3.0, 40.0, 800.0, 1e5) for s in (1, -1)]
 SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e-3, 2.0), (1.5, -1e-9)]
 
 #: A formula and its points: values of its variables in the order of their names.
@@ -74,6 +77,28 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "λᵏ·exp(−λ)/k!": (y**x * exp(-y) / factorial(x), [(0.5, 1e-3), (200.0, 210.0), (300.0, 1.0)]),
     "log(λᵏ·exp(−λ)/k!)": (log(y**x * exp(-y) / factorial(x)), [(0.5, 1e-3), (200.0, 210.0), (1e6, 1.1e6)]),
     "β·(βx)ᵃ⁻¹·exp(−βx)/Γ(a)": (b**a * x ** (a - 1) * exp(-b * x) / gamma(a), [(3.0, 1.0, 2.0), (200.0, 2.0, 110.0)]),
+    "log(1 + 2cosh)": (log(1 + 2 * cosh(x)), VAST),
+    "log(a + exp)": (log(exp(x) + a), [(0.0, 800.0), (0.5, -800.0), (3.0, 1.0), (-0.2, 800.0), (-0.2, 0.0)]),
+    "log(a·exp + exp)": (
+        log(a * exp(x) + exp(y)),
+        [(2, 800, 3), (2, -800, -810), (-0.5, 1, 3), (0, 1, 900), (3, 1000, 1001), (-1, 800, 801)],
+    ),
+    "log(exp + x²)": (log(exp(x) + x**2), [-800.0, -3.0, 0.3, 2.0, 800.0]),
+    "log(exp(2x) − 2·exp(x) + 1)": (log(exp(2 * x) - 2 * exp(x) + 1), [point for point in VAST if point]),
+    "log(2cosh + sinh)": (log(2 * cosh(x) + sinh(x)), VAST),
+    "log(cosh + cosh)": (log(cosh(x) + cosh(y)), [(800.0, 3.0), (3.0, 800.0), (0.5, 2.0)]),
+    "log(1 + exp + exp)": (log(1 + exp(x) + exp(y)), [(800, 3), (-40, -50), (0, 0)]),
+    "log(sinh/cosh)": (log(sinh(x) / cosh(y)), [(1000, 1000), (3, 1000), (1000, 3), (1e-5, 0.1)]),
+    "asinh(exp)": (asinh(exp(x)), VAST),
+    "√(x² − 1)": (sqrt(x**2 - 1), [1e200, -1e200, 2.0, 1e10]),
+    "√(a·x² + y²)": (
+        sqrt(a * x**2 + y**2),
+        [(2, 1e200, 1e200), (2, 3, 1e-200), (2, 1e-200, 1e-200), (-0.5, 3, 4), (-0.5, 1e200, 1e200), (0, 1e200, 1e-9)],
+    ),
+    "(x⁴ + y⁴)^¼": ((x**4 + y**4) ** Rational(1, 4), [(s, t * s) for s in (1e-200, 1e-100, 2, 1e200) for t in (1, -3)]),
+    "(x³ + y³)^⅓": ((x**3 + y**3) ** Rational(1, 3), [(s, 2 * s) for s in (1e-200, 1e-110, 2.0, 1e200)]),
+    "(x² + y² − 1)^(3/2)": (sqrt(x**2 + y**2 - 1) ** 3, [(1e90, 1e90), (2.0, 3.0)]),
+    "√(x² − y²)": (sqrt(x**2 - y**2), [(2e200, 1e200), (3.0, 2.0), (2e-200, 1e-200)]),
     "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
 }
 
