@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, sqrt
 
 from codegen.functions import direction_cosine, hypot
@@ -50,10 +52,17 @@ def weighted(node: Pow) -> Expr | None:
     total, exponent = node.args
     if not (isinstance(total, Add) and isinstance(exponent, Rational) and exponent.q > 1 and len(total.args) <= SHORT):
         return None
-    terms = [_weight_and_root(term, exponent.q) for term in total.args]
-    if None in terms or all(not root.free_symbols for _, root in terms):
+    found = [_weight_and_root(term, exponent.q) for term in total.args]
+    terms = [term for term in found if term is not None]
+    if len(terms) < len(found) or not _may_overflow(terms):
         return None
     return weighted_norm(exponent.q, *[part for term in terms for part in term]) ** exponent.p
+
+
+def _may_overflow(terms: Sequence[tuple[Expr, Expr]]) -> bool:
+    """Whether a power is out of range where the root is not: in 1 − x² none is, in 1 + a·x² of what is huge alone."""
+    numbers = all(weight.is_number for weight, _ in terms) or not any(root.is_number for _, root in terms)
+    return numbers and any(not root.is_number and weight.is_negative is not True for weight, root in terms)
 
 
 def _weight_and_root(term: Expr, n: int) -> tuple[Expr, Expr] | None:

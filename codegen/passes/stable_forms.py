@@ -24,6 +24,7 @@ from sympy import (
     exp,
     factor_list,
     factorial,
+    gamma,
     log,
     oo,
     sin,
@@ -66,6 +67,7 @@ from codegen.functions import (
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
 from codegen.functions.densities import gamma_density, log_gamma_density
+from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
     asinh_exp,
     log_cosh_intercept,
@@ -74,12 +76,13 @@ from codegen.functions.exponentials import (
     softened_ramp,
     weighted_log_sum_exp,
 )
+from codegen.functions.gaussian import erf_difference, log_erf_difference
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
 from codegen.functions.removable import x_over_expm1
-from codegen.functions.special import besseli, lambert_w, reciprocal_gamma, wright_omega
+from codegen.functions.special import besseli, beta, lambert_w, reciprocal_gamma, wright_omega
 from codegen.passes.norms import directed, norm, weighted
-from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
+from codegen.passes.tails import complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, postorder
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
@@ -88,7 +91,9 @@ RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: co
 
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
+    beta: log_beta,
     cosh: log_cosh,
+    erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
     exprel: lambda n, x, c=S.One: (
         log(exprel(n, x, c)) if n else _stable_log(c) + x * c / 2 + log_bessel(Rational(1, 2), x * c / 2)
@@ -97,6 +102,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
         log(sinh_over(n, x, c)) if n else _stable_log(c) + log_bessel(Rational(1, 2), x * c)
     ),
     expm1: lambda x: x + log1mexp(x),
+    gamma: log_gamma,
     gamma_density: log_gamma_density,
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
@@ -619,7 +625,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    if (new := complemented(node) or _intercept(node) or _remainder(node)) is not None:
+    if (new := complemented(node) or _intercept(node) or _remainder(node) or difference(node)) is not None:
         return new
     if len(node.args) != 2:
         return None

@@ -15,9 +15,11 @@ from sympy import (
     Symbol,
     asinh,
     atan,
+    beta,
     cos,
     cosh,
     erf,
+    erfc,
     exp,
     factorial,
     gamma,
@@ -99,8 +101,16 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "(x³ + y³)^⅓": ((x**3 + y**3) ** Rational(1, 3), [(s, 2 * s) for s in (1e-200, 1e-110, 2.0, 1e200)]),
     "(x² + y² − 1)^(3/2)": (sqrt(x**2 + y**2 - 1) ** 3, [(1e90, 1e90), (2.0, 3.0)]),
     "√(x² − y²)": (sqrt(x**2 - y**2), [(2e200, 1e200), (3.0, 2.0), (2e-200, 1e-200)]),
+    "erf − erf": (erf(x) - erf(y), [(-8, -9), (8, 7), (1, -2), (0.1, 0.2), (25, 20), (-25, -20)]),
+    "log(erfc − erfc)": (log(erfc(x) - erfc(x + 1)), [-9.0, -3.0, 0.0, 8.0, 30.0, 100.0]),
+    "B(a, b)": (beta(a, b), [(1e-9, 0.7), (0.7, 1e-9), (3.0, 1e-6), (50.0, 60.0), (0.5, 0.3)]),
+    "log B(a, b)": (log(beta(a, b)), [(600, 600), (1e5, 1e3), (1e-9, 0.7), (1e-3, 800), (0.5, 0.3)]),
+    "log Γ": (log(gamma(x)), [600.0, 1e5, 3.5, 1e-9]),
     "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
 }
+
+INEXACT = {"B(a, b)"}
+"""Their second derivatives are those of a formula with 17 digits."""
 
 COMPILED = {"T·log cosh(c/T)", "log cosh(x)/x", "tanh(b·c)/b"}
 """Vector code is made of these each time."""
@@ -127,9 +137,9 @@ def wrong(name: str, run: Any, graph: Graph, written: Sequence[Expr], dtype: Any
     limits = np.finfo(dtype)
     for given in FORMULAS[name][1]:
         given = given if isinstance(given, tuple) else (given,)
-        point = [float(dtype(number)) for number in given]
-        if any(rounded == 0 != number for rounded, number in zip(point, given)):
+        if any(number and not limits.tiny < abs(number) < limits.max for number in given):
             continue
+        point = [float(dtype(number)) for number in given]
         for output, value, truth in zip(graph.outputs, run(point), truths(written, point, variables), strict=True):
             if not limits.tiny < abs(truth) < limits.max:
                 continue
@@ -162,7 +172,7 @@ def test_compiled_derivatives_have_all_digits(name: str, dtype: Any) -> None:
     assert not wrong(name, lambda point: function(*point), graph, written, np.dtype(dtype).type, tolerance)
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("name", [name for name in FORMULAS if name not in INEXACT])
 def test_the_oracle_has_them_at_any_precision(name: str) -> None:
     graph, written = slopes(FORMULAS[name][0])
     variables = [Symbol(variable.name, real=True) for variable in graph.inputs]
