@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sympy import (
     Add,
     Expr,
     Rational,
+    asinh,
     bernoulli,
     exp,
     factorial,
@@ -17,7 +19,7 @@ from sympy import (
 )
 
 from codegen.functions.formulas import bose, csch
-from codegen.functions.kinks import absolute, held, maximum, select, stop_gradient
+from codegen.functions.kinks import absolute, held, maximum, relu, select, sign, stop_gradient
 from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.series import horner
@@ -143,10 +145,17 @@ class exponential_over(Composite):  # noqa: N801
 
 
 class log_sum_exp(Composite):  # noqa: N801
-    """log Σ exp(xᵢ) with the largest argument taken out, so that no exponential overflows; derivative softmax."""
+    """log Σ exp(xᵢ) with the largest argument taken out, so that no exponential overflows; derivative softmax.
+
+    A number among them is added last: where it is far larger the others keep their digits.
+    """
 
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
+        numbers = [argument for argument in arguments if argument.is_number]
+        if len(numbers) == 1 and len(arguments) > 2:
+            (constant,) = numbers
+            return constant + softplus(cls.formula(*[a for a in arguments if a != constant]) - constant)
         shift = stop_gradient(maximum(*arguments))
         return shift + log(Add(*[exp(argument - shift) for argument in arguments]))
 
@@ -170,6 +179,64 @@ class softmax_part(Composite):  # noqa: N801
         return self * Add(*[softmax_part(a, *arguments) * (dx - a.diff(symbol)) for a in arguments if a != x])
 
 
+class weighted_log_sum_exp(Composite):  # noqa: N801
+    """log Σ cᵢ·exp(xᵢ) of c₁, x₁, c₂, x₂, … for factors of any sign, with the largest |cᵢ|·exp(xᵢ) taken out."""
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        shift, total = _shifted(arguments)
+        return shift + log(total)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        slopes = [
+            weighted_part(x, *self.args) * (c * x.diff(symbol) + c.diff(symbol))
+            for c, x in zip(self.args[::2], self.args[1::2])
+        ]
+        return Add(*slopes)
+
+
+class weighted_part(Composite):  # noqa: N801
+    """exp(x)/Σ cᵢ·exp(xᵢ) of x, c₁, x₁, c₂, x₂, …, as it is where both are out of range.
+
+    With pᵢ = exp(xᵢ)/Σ its derivative is p·Σᵢ pᵢ·(cᵢ·(dx − dxᵢ) − dcᵢ), in which 1 − c·p is the sum of the others.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        shift, total = _shifted(arguments)
+        return exp(x - shift) / total
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        dx = x.diff(symbol)
+        terms = [
+            weighted_part(a, *arguments) * (c * (dx - a.diff(symbol)) - c.diff(symbol))
+            for c, a in zip(arguments[::2], arguments[1::2])
+        ]
+        return self * Add(*terms)
+
+
+def _shifted(arguments: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """The largest xᵢ + log |cᵢ|, and Σ cᵢ·exp(xᵢ) without it."""
+    terms = list(zip(arguments[::2], arguments[1::2]))
+    shift = stop_gradient(maximum(*[x + (log(absolute(c)) if c not in (1, -1) else 0) for c, x in terms]))
+    return shift, Add(*[c * exp(x - shift) for c, x in terms])
+
+
+class asinh_exp(Composite):  # noqa: N801
+    """asinh(exp(x)), which is x + log 2 where exp(x) is out of range, with derivative 1/√(1 + exp(−2x))."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x, x + log(1 + root_of_1_plus_exp(-2 * x)), asinh(exp(x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return x.diff(symbol) / root_of_1_plus_exp(-2 * x)
+
+
 class log1mexp(Composite):  # noqa: N801
     """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x)."""
 
@@ -181,6 +248,52 @@ class log1mexp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return bose(self.args[0]) * self.args[0].diff(symbol)
+
+
+class log_distance_from_1(Composite):  # noqa: N801
+    """log |exp(x) − 1|, with derivative −bose(−x)."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return relu(x) + log1mexp(absolute(x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -bose(-self.args[0]) * self.args[0].diff(symbol)
+
+
+class log_raised_cosh(Composite):  # noqa: N801
+    """log(c + cosh(x)) of c and x for a number c > 0."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, c: Expr, x: Expr) -> Expr:
+        return absolute(x) + log(_raised(c, x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return raised_tanh(*self.args) * self.args[1].diff(symbol)
+
+
+class raised_tanh(Composite):  # noqa: N801
+    """sinh(x)/(c + cosh(x)), with derivative (1 + c·cosh(x))/(c + cosh(x))²: all divided by exp(|x|)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, c: Expr, x: Expr) -> Expr:
+        return -sign(x) * expm1(-2 * absolute(x)) / (2 * _raised(c, x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        c, x = self.args
+        decay = exp(-absolute(x))
+        return decay * (decay + c * (1 + decay**2) / 2) / _raised(c, x) ** 2 * x.diff(symbol)
+
+
+def _raised(c: Expr, x: Expr) -> Expr:
+    decay = exp(-absolute(x))
+    return c * decay + (1 + decay**2) / 2
 
 
 class log_tanh(Composite):  # noqa: N801

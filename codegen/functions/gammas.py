@@ -12,8 +12,9 @@ from sympy.core.function import ArgumentIndexError
 
 from codegen.functions import special_arrays as arrays
 from codegen.functions.densities import gamma_density
+from codegen.functions.digamma import digamma_quotient, slope_of_quotient
 from codegen.functions.gamma_slope import slope_by_shape
-from codegen.functions.kinks import absolute, floor, minimum, select
+from codegen.functions.kinks import absolute, floor, maximum, minimum, select
 from codegen.functions.operation import Operation, called_by_name
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.special_arrays import to_first_order
@@ -179,11 +180,45 @@ class beta(Primitive):  # noqa: N801
         share = size * _sine(other) * cos(pi * (_nearest(other) - _nearest(x))) / _sine(x)
         together = self * (polygamma(0, _turned(x)) - polygamma(0, turned)) - share
         near = _is_beside(total, a, b)
-        return select(near, select(_is_beside(x), together, crossing), anywhere)
+        elsewhere = select(near, select(_is_beside(x), together, crossing), anywhere)
+        positive = minimum(a, b)
+        inside = beta_slope(*[select(positive, argument, Integer(1)) for argument in (x, other)])
+        return select(positive, inside, elsewhere)
 
     @staticmethod
     def value(mp: Any, a: Any, b: Any) -> Any:
         return mp.beta(a, b)
+
+
+class beta_slope(Composite):  # noqa: N801
+    """∂B(a, b)/∂a = −B(a, b)·(ψ(a + b) − ψ(a)) for a, b > 0."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, a: Expr, b: Expr) -> Expr:
+        return -b * digamma_quotient(a, b) * beta(a, b)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        a, b = self.args
+        by_a = b * beta(a, b) * (b * digamma_quotient(a, b) ** 2 - slope_of_quotient(0, a, b))
+        return by_a * a.diff(symbol) + beta_mixed(a, b) * b.diff(symbol)
+
+
+class beta_mixed(Composite):  # noqa: N801
+    """∂²B(a, b)/∂a∂b for a, b > 0.
+
+    With s, the smaller one, ∂B/∂l is −(s + l)·B(s + 1, l)·(ψ(l + s) − ψ(l))/s, of which no factor is large at s = 0.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, a: Expr, b: Expr) -> Expr:
+        s, larger = minimum(a, b), maximum(a, b)
+        quotient, other = digamma_quotient(larger, s), larger * digamma_quotient(s + 1, larger)
+        by_s = quotient * (1 - (s + larger) * other) + (s + larger) * slope_of_quotient(1, larger, s)
+        return -beta(s + 1, larger) * by_s
 
 
 class beta_crossing(Primitive):  # noqa: N801

@@ -9,7 +9,7 @@ import sympy
 from sympy import Expr, Integer, Rational, exp, log, pi, sqrt
 
 from codegen.functions import arrays
-from codegen.functions.kinks import absolute, select
+from codegen.functions.kinks import absolute, maximum, minimum, select
 from codegen.functions.operation import NAN, SMALL, Operation, Points
 from codegen.functions.primitive import Approximation, Composite, Primitive
 from codegen.functions.series import horner
@@ -334,6 +334,44 @@ class log_normal_cdf(Composite):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
         return sqrt(2 / pi) * inverse_erfcx(-x / sqrt(2)) * x.diff(symbol)
+
+
+class erf_difference(Composite):  # noqa: N801
+    """erf(x) − erf(y), also where both are 1 or −1 in floating point."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        upper, lower, inside = _upper_tail(x, y)
+        beyond = _written_erfc(lower) - _written_erfc(upper)
+        return select(inside, beyond, sympy.erf(x) - sympy.erf(y))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        return 2 / sqrt(pi) * (exp(-(x**2)) * x.diff(symbol) - exp(-(y**2)) * y.diff(symbol))
+
+
+class log_erf_difference(Composite):  # noqa: N801
+    """log(erf(x) − erf(y)) for x > y, in a tail as −b² + log(erfcx(b) − exp(b² − a²)·erfcx(a)), 0 < b < a."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        upper, lower, inside = _upper_tail(x, y)
+        return select(inside, log(_scaled_difference(upper, lower)) - lower**2, log(sympy.erf(x) - sympy.erf(y)))
+
+
+def _upper_tail(x: Expr, y: Expr) -> tuple[Expr, Expr, Expr]:
+    """a and b with erf(a) − erf(b) = erf(x) − erf(y), above 0 if x and y have one sign, and whether they have."""
+    below = minimum(-x, -y)
+    return select(below, -y, x), select(below, -x, y), maximum(minimum(x, y), below)
+
+
+def _scaled_difference(a: Expr, b: Expr) -> Expr:
+    """exp(b²)·(erfc(b) − erfc(a)) for 0 < b < a."""
+    return erfcx(b) - exp((b - a) * (b + a)) * erfcx(a)
 
 
 class erfcinv_slope(Composite):  # noqa: N801

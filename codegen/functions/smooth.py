@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, tanh
 
 from codegen.functions import arrays
-from codegen.functions.kinks import absolute, clip, relu, select
+from codegen.functions.kinks import absolute, clip, maximum, relu, select, sign, stop_gradient
 from codegen.functions.operation import EVERYWHERE, EXPONENTIAL, INF, NAN, WITH_ZERO, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
 
@@ -178,6 +179,53 @@ class direction_cosine(Composite):  # noqa: N801
         dx = x.diff(symbol)
         cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
         return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+
+class weighted_norm(Composite):  # noqa: N801
+    """(c₁·x₁ⁿ + c₂·x₂ⁿ + …)^(1/n) of n, c₁, x₁, c₂, x₂, … for a whole n, where the powers are out of range too.
+
+    With q = x/norm its derivative is Σ qⁿ⁻¹·(c·dx + x·dc/n); the largest |x| is taken out.
+    """
+
+    @classmethod
+    def formula(cls, n: Expr, *arguments: Expr) -> Expr:
+        # As sums of ±(|c|^(1/n)·x)ⁿ, so that 0 times what is infinite is 0.
+        roots = [(sign(c), absolute(c) ** (1 / n) * x) for c, x in _pairs(arguments)]
+        size = stop_gradient(maximum(*[absolute(root) for _, root in roots]))
+        return size * Add(*[sense * ratio(root, size) ** n for sense, root in roots]) ** (1 / n)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        n, *arguments = self.args
+        return Add(
+            *[
+                weighted_share(x, *self.args) ** (n - 1) * (c * x.diff(symbol) + x * c.diff(symbol) / n)
+                for c, x in _pairs(arguments)
+            ]
+        )
+
+
+class weighted_share(Composite):  # noqa: N801
+    """q = x/norm of x, n, c₁, x₁, …: a product of such shares where one of powers would be out of range.
+
+    Its derivative is Σⱼ cⱼ·qⱼⁿ⁻¹·(qⱼ·dx − q·dxⱼ)/norm − q·Σ qⱼⁿ·dcⱼ/n, where Σ cⱼ·qⱼⁿ = 1.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        # Infinite where the norm alone is 0, as where √(x² − 1) begins.
+        size = weighted_norm(*arguments)
+        return select(size, ratio(x, size), x / size)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, n, *arguments = self.args
+        parts = [(weighted_share(a, *self.args[1:]), c, a) for c, a in _pairs(arguments)]
+        turned = Add(*[c * q ** (n - 1) * (q * x.diff(symbol) - self * a.diff(symbol)) for q, c, a in parts])
+        by_weights = Add(*[q**n * c.diff(symbol) for q, c, _ in parts])
+        return turned / weighted_norm(*self.args[1:]) - self * by_weights / n
+
+
+def _pairs(arguments: Sequence[Expr]) -> list[tuple[Expr, Expr]]:
+    return list(zip(arguments[::2], arguments[1::2]))
 
 
 # --- slopes of what grows linearly --------------------------------------------------------------------------------

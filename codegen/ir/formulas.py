@@ -92,7 +92,10 @@ class Formulas:
             first.setdefault(node, targets[cell])
         named: dict[Node, Basic] = {}
         for node in order:
-            if nodes.operands[node] and (node in first or uses.get(node, 0) > 1):
+            head = nodes.heads[node]
+            # A comparison is no vertex.
+            shared = uses.get(node, 0) > 1 and not (isinstance(head, type) and not issubclass(head, Expr))
+            if nodes.operands[node] and (node in first or shared):
                 target = first[node] if node in first else Variable(next(fresh)).symbol
                 value = nodes.written(node, named.get)
                 if isinstance(value, Boolean):

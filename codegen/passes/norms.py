@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Integer, Mul, Rational, sqrt
+from collections.abc import Sequence
+
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, sqrt
 
 from codegen.functions import direction_cosine, hypot
+from codegen.functions.smooth import weighted_norm
 from codegen.walk import is_reference, postorder
 
 SHORT = 4
@@ -36,6 +39,40 @@ def _root(term: Expr) -> Expr | None:
     if powers and not any(is_reference(node) for base, _ in powers for node in postorder(base)):
         return None
     return Mul(sqrt(number), *[base ** (power / 2) for base, power in powers])
+
+
+def weighted(node: Pow) -> Expr | None:
+    """(c₁·x₁ⁿ + c₂·x₂ⁿ + …)^(k/n) as a power of a norm: cᵢ are numbers or symbols, and numbers are terms too.
+
+    >>> from sympy import symbols
+    >>> a, x, y = symbols("a x y", real=True)
+    >>> weighted((a * x**2 + y**2) ** Rational(3, 2))
+    weighted_norm(2, 1, y, a, x)**3
+    """
+    total, exponent = node.args
+    if not (isinstance(total, Add) and isinstance(exponent, Rational) and exponent.q > 1 and len(total.args) <= SHORT):
+        return None
+    found = [_weight_and_root(term, exponent.q) for term in total.args]
+    terms = [term for term in found if term is not None]
+    if len(terms) < len(found) or not _may_overflow(terms):
+        return None
+    return weighted_norm(exponent.q, *[part for term in terms for part in term]) ** exponent.p
+
+
+def _may_overflow(terms: Sequence[tuple[Expr, Expr]]) -> bool:
+    """Whether a power is out of range where the root is not: in 1 − x² none is, in 1 + a·x² of what is huge alone."""
+    numbers = all(weight.is_number for weight, _ in terms) or not any(root.is_number for _, root in terms)
+    return numbers and any(not root.is_number and weight.is_negative is not True for weight, root in terms)
+
+
+def _weight_and_root(term: Expr, n: int) -> tuple[Expr, Expr] | None:
+    """The c and x of c·xⁿ; 1 as x of a number alone."""
+    powers = [factor.as_base_exp() for factor in Mul.make_args(term)]
+    inside = [(base, power) for base, power in powers if isinstance(power, Integer) and power > 1 and power % n == 0]
+    weights = [base**power for base, power in powers if (base, power) not in inside]
+    if not all(is_reference(w) or w.is_number for w in weights) or not (inside or Mul(*weights).is_number):
+        return None
+    return Mul(*weights), Mul(*[base ** (power / n) for base, power in inside])
 
 
 def is_norm(body: Expr) -> bool:

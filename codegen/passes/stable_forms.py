@@ -8,10 +8,12 @@ from itertools import count, permutations
 
 from sympy import (
     Add,
+    Dummy,
     Expr,
     Idx,
     Integer,
     Mul,
+    Poly,
     Pow,
     Rational,
     S,
@@ -20,7 +22,9 @@ from sympy import (
     cosh,
     erf,
     exp,
+    factor_list,
     factorial,
+    gamma,
     log,
     oo,
     sin,
@@ -63,13 +67,22 @@ from codegen.functions import (
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
 from codegen.functions.densities import gamma_density, log_gamma_density
-from codegen.functions.exponentials import log_cosh_intercept, softened_ramp
+from codegen.functions.digamma import log_beta, log_gamma
+from codegen.functions.exponentials import (
+    asinh_exp,
+    log_cosh_intercept,
+    log_distance_from_1,
+    log_raised_cosh,
+    softened_ramp,
+    weighted_log_sum_exp,
+)
+from codegen.functions.gaussian import erf_difference, log_erf_difference
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
 from codegen.functions.removable import x_over_expm1
-from codegen.functions.special import besseli, lambert_w, reciprocal_gamma, wright_omega
-from codegen.passes.norms import directed, norm
-from codegen.passes.tails import complemented, log1p_of_tail, log_of_tail, without_decay
+from codegen.functions.special import besseli, beta, lambert_w, reciprocal_gamma, wright_omega
+from codegen.passes.norms import directed, norm, weighted
+from codegen.passes.tails import complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, postorder
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
@@ -78,7 +91,9 @@ RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: co
 
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
+    beta: log_beta,
     cosh: log_cosh,
+    erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
     exprel: lambda n, x, c=S.One: (
         log(exprel(n, x, c)) if n else _stable_log(c) + x * c / 2 + log_bessel(Rational(1, 2), x * c / 2)
@@ -87,6 +102,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
         log(sinh_over(n, x, c)) if n else _stable_log(c) + log_bessel(Rational(1, 2), x * c)
     ),
     expm1: lambda x: x + log1mexp(x),
+    gamma: log_gamma,
     gamma_density: log_gamma_density,
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
@@ -98,10 +114,14 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
 ODD = frozenset({sinh, tanh})
 """Of these |f(x)| = f(|x|)."""
 
-#: f(…) = exp(g)·rest where f overflows and the rest, which has its sign, does not: g and the rest.
+#: f(…) = exp(g)·rest where f overflows or vanishes and the rest, which has its sign, does not: g and the rest.
 GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     exp: lambda x: (x, Integer(1)),
     cosh: lambda x: (log_cosh(x), Integer(1)),
+    sech: lambda x: (-log_cosh(x), Integer(1)),
+    csch: lambda x: (-log_bessel(Rational(1, 2), x), 1 / x),
+    bose: lambda x: (-x / 2 - log_bessel(Rational(1, 2), x / 2), 1 / x),
+    sigmoid: lambda x: (log_sigmoid(x), Integer(1)),
     sinh: lambda x: (log_bessel(Rational(1, 2), x), x),
     expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
@@ -153,9 +173,31 @@ def exponents(total: Basic) -> tuple[Expr, ...]:
 
 
 def _exponents(total: Basic) -> tuple[Expr, ...]:
-    found = [_exponent(term) for term in Add.make_args(total)]
-    powers = tuple(power for power in found if power is not None)
-    return powers if len(powers) == len(found) and not all(power.is_number for power in powers) else ()
+    terms = exponential_terms(total)
+    positive = all(factor.is_number and factor.is_positive for factor in terms.values())
+    return tuple(power + log(factor) for power, factor in terms.items()) if positive else ()
+
+
+def exponential_terms(total: Basic) -> Mapping[Expr, Expr]:
+    """The cᵢ by the aᵢ of c₁·exp(a₁) + c₂·exp(a₂) + …, cosh and sinh as two each; none if no aᵢ varies."""
+    found: dict[Expr, Expr] = {}
+    for term in Add.make_args(total):
+        for exponent, factor in _as_exponentials(term):
+            found[exponent] = found.get(exponent, Integer(0)) + factor
+    return found if any(not exponent.is_number for exponent in found) else {}
+
+
+def _as_exponentials(term: Expr) -> list[tuple[Expr, Expr]]:
+    """The a and c of a term that is a sum of c·exp(a)."""
+    factors = Mul.make_args(term)
+    power = Add(*[factor.args[0] for factor in factors if isinstance(factor, exp)])
+    others = [factor for factor in factors if not isinstance(factor, exp)]
+    hyperbolic = next((factor for factor in others if isinstance(factor, (cosh, sinh))), None)
+    if hyperbolic is None:
+        return [(power, Mul(*others))]
+    others.remove(hyperbolic)
+    half, (a,) = Mul(Rational(1, 2), *others), hyperbolic.args
+    return [(power + a, half), (power - a, half if isinstance(hyperbolic, cosh) else -half)]
 
 
 def _exponent(term: Expr) -> Expr | None:
@@ -198,6 +240,8 @@ def _log_of_sum(argument: Add) -> Expr | None:
     if pair := _constant_and_power(argument):
         constant, power = pair
         return constant + softplus(power - constant)
+    if (raised := _raised_cosh(argument)) is not None:
+        return raised
     if powers := exponents(argument):
         return log_sum_exp(*powers)
     if (inverse := _inverse_sinh(argument)) is not None:
@@ -208,9 +252,61 @@ def _log_of_sum(argument: Add) -> Expr | None:
     rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
+    if (weighted := _weighted_logarithm(argument)) is not None:
+        return weighted
     if 1 in argument.args:
         return stable(log1p(rest)) or log1p(rest)
     return None if (size := norm(argument)) is None else 2 * log(size)
+
+
+def _raised_cosh(total: Add) -> Expr | None:
+    """log(c + d·cosh(a)) of numbers c, d > 0."""
+    (c, one), *others = (term.as_coeff_Mul() for term in total.args)
+    if one == 1 and c.is_positive and len(others) == 1:
+        ((d, hyperbolic),) = others
+        if d.is_positive and isinstance(hyperbolic, cosh):
+            return log(d) + log_raised_cosh(c / d, hyperbolic.args[0])
+    return None
+
+
+def _weighted_logarithm(total: Add) -> Expr | None:
+    """log Σ cᵢ·exp(aᵢ) for any cᵢ, by its factors where it is a polynomial of an exponential that has some."""
+    if not total.has(exp, cosh, sinh) or total.has(stop_gradient):
+        return None
+    terms = exponential_terms(total)
+    if len(terms) < 2:
+        return None
+    if (factored := _log_of_factors(terms)) is not None:
+        return factored
+    return weighted_log_sum_exp(*[part for power, factor in terms.items() for part in (factor, power)])
+
+
+DEGREE = 8
+"""Up to this degree polynomials of an exponential are factored."""
+
+
+def _log_of_factors(terms: Mapping[Expr, Expr]) -> Expr | None:
+    """log Σ cₖ·exp(k·a) of numbers cₖ by the factors of the sum, of which one at most has an odd power, and that is 1.
+
+    log(exp(2a) − 2·exp(a) + 1) = 2·log |exp(a) − 1| has digits where the sum has none.
+    """
+    a = min((power for power in terms if not power.is_number), key=lambda power: abs(power.as_coeff_Mul()[0]))
+    orders = {power / a: factor for power, factor in terms.items()}
+    if not all(isinstance(k, Integer) and c.is_Rational for k, c in orders.items()):
+        return None
+    least, z = min(orders), Dummy()
+    if max(orders) - least > DEGREE:
+        return None
+    number, factors = factor_list(Add(*[c * z ** (k - least) for k, c in orders.items()]), z)
+    odd = [power for _, power in factors if power % 2]
+    if odd not in ([], [1]) or len(factors) == len(odd):
+        return None
+    logarithms = [least * a]
+    for factor, multiplicity in factors:
+        written = Add(*[c * exp(k * a) for (k,), c in Poly(factor, z).terms()])
+        whole = (stable(written) or written) ** multiplicity * (number if multiplicity in odd else 1)
+        logarithms.append(_stable_log(whole))
+    return Add(*logarithms, *([] if odd else [log(number)]))
 
 
 def _inverse_sinh(total: Add) -> Expr | None:
@@ -246,6 +342,8 @@ def _log_of_product(argument: Expr) -> Expr | None:
     if number.is_positive and isinstance(power, Integer) and power % 2 == 0:
         if base.func in ODD:
             return log(number) + power * LOGARITHMS[base.func](absolute(base.args[0]))
+        if isinstance(base, expm1):
+            return log(number) + power * log_distance_from_1(base.args[0])
         if not _grows(base):
             return log(number) + power * _stable_log(absolute(base))
     growths: list[Expr] = []
@@ -288,9 +386,9 @@ def _power(node: Pow) -> Expr | None:
     if isinstance(exponent, Rational) and exponent.q == 2:
         if (size := norm(base)) is not None:
             return size ** (2 * exponent)
-        if isinstance(base, Add):
-            return _root_of_exponentials(base, exponent)
-    return _reciprocal(node)
+        if isinstance(base, Add) and (root := _root_of_exponentials(base, exponent)) is not None:
+            return root
+    return weighted(node) or _reciprocal(node)
 
 
 def _root_of_exponentials(base: Add, exponent: Expr) -> Expr | None:
@@ -527,7 +625,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    if (new := complemented(node) or _intercept(node) or _remainder(node)) is not None:
+    if (new := complemented(node) or _intercept(node) or _remainder(node) or difference(node)) is not None:
         return new
     if len(node.args) != 2:
         return None
@@ -576,10 +674,17 @@ def _lambert_w(node: lambert_w) -> Expr | None:
     return None if exponent is None or exponent.is_number else wright_omega(exponent)
 
 
+def _asinh(node: asinh) -> Expr | None:
+    """asinh(c·exp(a)) of a number c > 0."""
+    exponent = _exponent(node.args[0])
+    return None if exponent is None or exponent.is_number else asinh_exp(exponent)
+
+
 RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log: _log,
     log1p: _log1p,
     Pow: _power,
+    asinh: _asinh,
     Mul: _product,
     Add: _sum,
     lambert_w: _lambert_w,

@@ -6,7 +6,8 @@ SymPy turns erfc(−u) into 2 − erfc(u), which is 0 where erfc(−u) is 10⁻�
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import combinations
 
 from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt, tanh
 from sympy.core.basic import Basic
@@ -22,6 +23,7 @@ from codegen.functions import (
     normal_cdf,
     sigmoid,
 )
+from codegen.functions.gaussian import erf_difference
 from codegen.walk import is_large
 
 Form = Callable[[Expr], Expr]
@@ -121,7 +123,27 @@ def complemented(node: Add, complements: Complements = COMPLEMENTS) -> Expr | No
     return Add(*[number * key for key, number in rest.items() if key not in touched], *found)
 
 
-def _saturating(node: Add, complements: Complements) -> Iterator[tuple[Expr, Expr, Expr]]:
+#: c·f(u) − c·f(w) of what saturates.
+DIFFERENCES: Mapping[type[Expr], Callable[[Expr, Expr], Expr]] = {
+    erf: erf_difference,
+    erfc: lambda u, w: erf_difference(w, u),
+    normal_cdf: lambda u, w: erf_difference(u / sqrt(2), w / sqrt(2)) / 2,
+}
+
+
+def difference(node: Add) -> Expr | None:
+    """A sum with two such terms as one, in both tails."""
+    found = list(_saturating(node, DIFFERENCES))
+    for (one, c, f), (other, d, g) in combinations(found, 2):
+        if f.func is g.func and c == -d:
+            if c.could_extract_minus_sign():
+                c, f, g = d, g, f
+            rest = [term for term in node.args if term not in (one, other)]
+            return Add(c * DIFFERENCES[f.func](f.args[0], g.args[0]), *rest)
+    return None
+
+
+def _saturating(node: Add, complements: Collection[type[Expr]]) -> Iterator[tuple[Expr, Expr, Expr]]:
     """The terms c·f(w), their c and f(w)."""
     for term in node.args:
         for factor in Mul.make_args(term):

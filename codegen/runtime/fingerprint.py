@@ -47,17 +47,20 @@ def _formulas(graph: Graph) -> Iterator[str]:
     nodes, outputs = formulas.nodes, set(graph.outputs)
     assigned = [(cell, node) for cell, node in formulas.assigned.items() if cell.name in outputs]
     numbers: dict[int, int] = {}
-    defined: set[type] = set()
+    defined: set[tuple[object, ...]] = set()
     for node in nodes.below([node for _, node in assigned]):
         head, operands = nodes.heads[node], nodes.operands[node]
         numbers[node] = len(numbers)
         if isinstance(head, Basic):
             yield _leaf(head)
             continue
-        if issubclass(head, Composite) and head not in defined:
-            defined.add(head)
-            symbols = [Symbol(f"_{place}", real=True) for place in range(len(operands))]
-            yield from _equation(Equation(Symbol(head.__name__, real=True), head.formula(*symbols)))
+        if issubclass(head, Composite):
+            # The order of a derivative is a part of the formula.
+            orders = [order if isinstance(order := nodes.heads[operand], Integer) else None for operand in operands]
+            if (head, *orders) not in defined:
+                defined.add((head, *orders))
+                given = [Symbol(f"_{n}", real=True) if order is None else order for n, order in enumerate(orders)]
+                yield from _equation(Equation(Symbol(head.__name__, real=True), head.formula(*given)))
         yield f"{head.__name__} {[numbers[operand] for operand in operands]}"
     for cell, node in assigned:
         yield f"{cell.name!r} {cell.pattern} = {numbers[node]}"

@@ -530,7 +530,8 @@ STABILISED: dict[str, tuple[Expr, str]] = {
     "exp(y)/(exp(y) − 1)": (exp(y) / (exp(y) - 1), "-bose(-y)"),
     "exp(y) − exp(−y)": (exp(y) - exp(-y), "2*sinh(y)"),
     "a product of exponentials is left alone": (exp(x) * exp(y), "exp(x)*exp(y)"),
-    "so is the logarithm of another sum": (log(x + exp(y)), "log(x + exp(y))"),
+    "so is the logarithm of another sum": (log(x + y**3), "log(x + y**3)"),
+    "log(x + exp(y))": (log(x + exp(y)), "weighted_log_sum_exp(x, 0, 1, y)"),
     "so is an ordinary quotient": (x / (1 + y), "x/(y + 1)"),
 }
 

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from sympy import (
     Expr,
+    Rational,
     Symbol,
     asinh,
     atan,
+    beta,
     cos,
     cosh,
     erf,
+    erfc,
     exp,
     factorial,
     gamma,
@@ -24,6 +27,7 @@ from sympy import (
     log,
     sin,
     sinh,
+    sqrt,
     symbols,
     tanh,
 )
@@ -38,6 +42,7 @@ x, y, a, b, c, T = symbols("x y a b c T", real=True)
 
 ANYWHERE = [s * x for x in (1e-40, 1e-9, 1e-5, 0.03, 0.13, 0.45, 1.1, 3.0, 20.0, 300.0) for s in (1, -1)]
 FAR = [*ANYWHERE, 1e5]
+VAST = [s * x for x in (0.0, 1e-9, 0.3, 3.0, 40.0, 800.0, 1e5) for s in (1, -1)]
 SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e-3, 2.0), (1.5, -1e-9)]
 
 #: A formula and its points: values of its variables in the order of their names.
@@ -74,8 +79,38 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "λᵏ·exp(−λ)/k!": (y**x * exp(-y) / factorial(x), [(0.5, 1e-3), (200.0, 210.0), (300.0, 1.0)]),
     "log(λᵏ·exp(−λ)/k!)": (log(y**x * exp(-y) / factorial(x)), [(0.5, 1e-3), (200.0, 210.0), (1e6, 1.1e6)]),
     "β·(βx)ᵃ⁻¹·exp(−βx)/Γ(a)": (b**a * x ** (a - 1) * exp(-b * x) / gamma(a), [(3.0, 1.0, 2.0), (200.0, 2.0, 110.0)]),
+    "log(1 + 2cosh)": (log(1 + 2 * cosh(x)), VAST),
+    "log(a + exp)": (log(exp(x) + a), [(0.0, 800.0), (0.5, -800.0), (3.0, 1.0), (-0.2, 800.0), (-0.2, 0.0)]),
+    "log(a·exp + exp)": (
+        log(a * exp(x) + exp(y)),
+        [(2, 800, 3), (2, -800, -810), (-0.5, 1, 3), (0, 1, 900), (3, 1000, 1001), (-1, 800, 801)],
+    ),
+    "log(exp + x²)": (log(exp(x) + x**2), [-800.0, -3.0, 0.3, 2.0, 800.0]),
+    "log(exp(2x) − 2·exp(x) + 1)": (log(exp(2 * x) - 2 * exp(x) + 1), [point for point in VAST if point]),
+    "log(2cosh + sinh)": (log(2 * cosh(x) + sinh(x)), VAST),
+    "log(cosh + cosh)": (log(cosh(x) + cosh(y)), [(800.0, 3.0), (3.0, 800.0), (0.5, 2.0)]),
+    "log(1 + exp + exp)": (log(1 + exp(x) + exp(y)), [(800, 3), (-40, -50), (0, 0)]),
+    "log(sinh/cosh)": (log(sinh(x) / cosh(y)), [(1000, 1000), (3, 1000), (1000, 3), (1e-5, 0.1)]),
+    "asinh(exp)": (asinh(exp(x)), VAST),
+    "√(x² − 1)": (sqrt(x**2 - 1), [1e200, -1e200, 2.0, 1e10]),
+    "√(a·x² + y²)": (
+        sqrt(a * x**2 + y**2),
+        [(2, 1e200, 1e200), (2, 3, 1e-200), (2, 1e-200, 1e-200), (-0.5, 3, 4), (-0.5, 1e200, 1e200), (0, 1e200, 1e-9)],
+    ),
+    "(x⁴ + y⁴)^¼": ((x**4 + y**4) ** Rational(1, 4), [(s, t * s) for s in (1e-200, 1e-100, 2, 1e200) for t in (1, -3)]),
+    "(x³ + y³)^⅓": ((x**3 + y**3) ** Rational(1, 3), [(s, 2 * s) for s in (1e-200, 1e-110, 2.0, 1e200)]),
+    "(x² + y² − 1)^(3/2)": (sqrt(x**2 + y**2 - 1) ** 3, [(1e90, 1e90), (2.0, 3.0)]),
+    "√(x² − y²)": (sqrt(x**2 - y**2), [(2e200, 1e200), (3.0, 2.0), (2e-200, 1e-200)]),
+    "erf − erf": (erf(x) - erf(y), [(-8, -9), (8, 7), (1, -2), (0.1, 0.2), (25, 20), (-25, -20)]),
+    "log(erfc − erfc)": (log(erfc(x) - erfc(x + 1)), [-9.0, -3.0, 0.0, 8.0, 30.0, 100.0]),
+    "B(a, b)": (beta(a, b), [(1e-9, 0.7), (0.7, 1e-9), (3.0, 1e-6), (50.0, 60.0), (0.5, 0.3)]),
+    "log B(a, b)": (log(beta(a, b)), [(600, 600), (1e5, 1e3), (1e-9, 0.7), (1e-3, 800), (0.5, 0.3)]),
+    "log Γ": (log(gamma(x)), [600.0, 1e5, 3.5, 1e-9]),
     "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
 }
+
+INEXACT = {"B(a, b)"}
+"""Their second derivatives are those of a formula with 17 digits."""
 
 COMPILED = {"T·log cosh(c/T)", "log cosh(x)/x", "tanh(b·c)/b"}
 """Vector code is made of these each time."""
@@ -102,9 +137,9 @@ def wrong(name: str, run: Any, graph: Graph, written: Sequence[Expr], dtype: Any
     limits = np.finfo(dtype)
     for given in FORMULAS[name][1]:
         given = given if isinstance(given, tuple) else (given,)
-        point = [float(dtype(number)) for number in given]
-        if any(rounded == 0 != number for rounded, number in zip(point, given)):
+        if any(number and not limits.tiny < abs(number) < limits.max for number in given):
             continue
+        point = [float(dtype(number)) for number in given]
         for output, value, truth in zip(graph.outputs, run(point), truths(written, point, variables), strict=True):
             if not limits.tiny < abs(truth) < limits.max:
                 continue
@@ -137,7 +172,7 @@ def test_compiled_derivatives_have_all_digits(name: str, dtype: Any) -> None:
     assert not wrong(name, lambda point: function(*point), graph, written, np.dtype(dtype).type, tolerance)
 
 
-@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("name", [name for name in FORMULAS if name not in INEXACT])
 def test_the_oracle_has_them_at_any_precision(name: str) -> None:
     graph, written = slopes(FORMULAS[name][0])
     variables = [Symbol(variable.name, real=True) for variable in graph.inputs]
