@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
@@ -46,6 +46,25 @@ class cached_property(Generic[T]):  # noqa: N801 (as functools has it)
             return self
         value: T = instance.__dict__.setdefault(self.name, self.function(instance))
         return value
+
+
+class Recent(Generic[T]):
+    """A function of one argument with its last eight results, as ``lru_cache`` keeps them, which can be pickled.
+
+    >>> size = Recent(abs)
+    >>> size(-3), size(-3)
+    (3, 3)
+    """
+
+    def __init__(self, function: Callable[[Any], T]) -> None:
+        self.function = function
+        self._kept = lru_cache(maxsize=8)(function)
+
+    def __call__(self, argument: Any) -> T:
+        return self._kept(argument)
+
+    def __reduce__(self) -> tuple[type[Recent[T]], tuple[Callable[[Any], T]]]:
+        return type(self), (self.function,)
 
 
 @dataclass(frozen=True)

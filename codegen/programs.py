@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from sympy import Eq, Expr, Ge, Idx, IndexedBase, Le
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.relational import Relational
 
-from codegen.cached import cached_property
+from codegen.cached import Recent, cached_property
 from codegen.derive import gradient, sparse_hessian, sparse_jacobian
 from codegen.derive.requests.request import Named, name_of, require_scalar
 from codegen.errors import EmitError, of_type
@@ -328,7 +328,7 @@ class NonlinearProgram(FlatArguments):
     @cached_property
     def _places(self) -> Callable[[tuple[tuple[Extent, int], ...]], tuple[int, Sequence[Piece]]]:
         """How many constraints there are, and where each array of them lies, by the lengths."""
-        return lru_cache(maxsize=8)(partial(end_to_end, [one.variable.shape for one in self._constraints]))
+        return Recent(partial(end_to_end, [one.variable.shape for one in self._constraints]))
 
 
 def _laid_out(limited: Sequence[_Limited], point: Point) -> tuple[Array, Array]:

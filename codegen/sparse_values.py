@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from codegen.cached import Recent
 from codegen.derive.requests.sparse import Rows, SparseDerivative
 from codegen.flat import Array, Piece, call, compiled, cut, end_to_end
 from codegen.walk import Extent
@@ -26,25 +26,22 @@ class SparseValues:
         everything = (*outputs, *names)
         self._target = compiled(found.graph.with_outputs(everything)) if everything else None
         given, shapes = ([found.graph.variable(name).shape for name in part] for part in (outputs, names))
+        self._found, self._shapes = found, (given, shapes)
         self._given = len(given)
+        self._room, self._kept, self._rows = Recent(self._find_room), Recent(self._find_kept), Recent(self._find_rows)
 
-        @lru_cache(maxsize=8)
-        def room(lengths: Lengths) -> tuple[Sequence[tuple[int, ...]], int, Sequence[Piece]]:
-            (_, before), (size, pieces) = (end_to_end(part, lengths) for part in (given, shapes))
-            return [shape for _, shape in before if shape], size, [piece for piece in pieces if piece[1]]
+    def _find_room(self, lengths: Lengths) -> tuple[Sequence[tuple[int, ...]], int, Sequence[Piece]]:
+        (_, before), (size, pieces) = (end_to_end(part, lengths) for part in self._shapes)
+        return [shape for _, shape in before if shape], size, [piece for piece in pieces if piece[1]]
 
-        @lru_cache(maxsize=8)
-        def kept(lengths: Lengths) -> tuple[Array, Array, Array | None]:
-            named = {str(n): size for n, size in lengths}
-            numbers = found.stored(**named)
-            whole = np.array_equal(numbers, np.arange(room(lengths)[1]))
-            return *found.pattern(**named), None if whole else numbers
+    def _find_kept(self, lengths: Lengths) -> tuple[Array, Array, Array | None]:
+        named = {str(n): size for n, size in lengths}
+        numbers = self._found.stored(**named)
+        whole = np.array_equal(numbers, np.arange(self._room(lengths)[1]))
+        return *self._found.pattern(**named), None if whole else numbers
 
-        @lru_cache(maxsize=8)
-        def rows(lengths: Lengths) -> Rows:
-            return found.rows(**{str(n): size for n, size in lengths})
-
-        self._room, self._kept, self._rows = room, kept, rows
+    def _find_rows(self, lengths: Lengths) -> Rows:
+        return self._found.rows(**{str(n): size for n, size in lengths})
 
     def matrix(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Any:
         """The whole matrix."""

@@ -81,7 +81,7 @@ class _Table:
         return "an" if self.kind[0] in "aeiou" else "a"
 
     def _named(self, name: str, parameters: object) -> Choice:
-        name = canonical(self.kind, name)
+        name = canonical(self.kind, name, self.rows)
         if name not in self.rows:
             raise FieldError(unknown(self.kind, name, [*self.rows, *(["formula"] if self.variables else [])]))
         known = self.rows[name].parameters

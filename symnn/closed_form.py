@@ -16,6 +16,7 @@ from sympy import Add, Expr, Float, Indexed, Integer
 from sympy.core.basic import Basic
 
 from codegen import Equation, Graph, Variable
+from codegen.functions import stop_gradient
 from codegen.notation.code import LANGUAGES, Code
 from codegen.notation.latex import Latex
 from codegen.notation.script import Script
@@ -24,7 +25,7 @@ from codegen.notation.writing import write
 from codegen.numeric.evaluate import evaluate
 from codegen.passes import prune
 from codegen.passes.lower import lower
-from codegen.walk import base_name, is_reference, postorder, rewrite_leaves, subscripts
+from codegen.walk import base_name, is_reference, postorder, rewrite, rewrite_leaves, subscripts
 from symnn.checkpoint import Checkpoint
 from symnn.errors import SymnnError
 from symnn.evaluation import ClassEvaluation, NumberEvaluation
@@ -231,8 +232,15 @@ def closed_form(trained: Checkpoint, step: Step, style: str = "text") -> str:
     """
     if style not in STYLES:
         raise SymnnError(unknown("format", style, STYLES))
-    formulas = [(_without_samples(e.target), rewrite_leaves(e.body, _rule)) for e in step.graph.equations]
+    formulas = [
+        (_without_samples(e.target), rewrite_leaves(rewrite(e.body, _valued), _rule)) for e in step.graph.equations
+    ]
     return STYLES[style](_Written(trained, formulas, step))
+
+
+def _valued(node: Basic) -> Basic | None:
+    """What is held constant under differentiation, by its value: the largest number inside of a softmax."""
+    return node.args[0] if isinstance(node, stop_gradient) else None
 
 
 @dataclass(frozen=True)

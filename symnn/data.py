@@ -134,6 +134,10 @@ class Dataset:
         one sequence below the other; y has a row for each step, or for each sequence, as weights have. A list of arrays
         (T, D) of different lengths says as much. The other arguments are as :func:`load_file` takes them.
 
+        task: "auto" means what the type of y says: floats are numbers, booleans labels. Integers are labels where they
+        are at most 20 distinct ones that are fewer than half the rows, and numbers where they are more than 20; those
+        of a few rows may be either, and are refused until ``task`` says which.
+
         Raises DataError naming the array, the row and the column.
 
         >>> x = np.linspace(-1, 1, 40).reshape(20, 2)
@@ -155,6 +159,8 @@ class Dataset:
         if lengths is None and is_sequences(x):
             x, lengths = one_below_the_other("x", x)
         table, targets = _array_table(name, x, y, feature_names, lengths)
+        if table.labels is not None and not isinstance(y, Mapping):
+            choices = replace(choices, dtype=as_array("y", y).dtype.kind)
         return _from_table(
             name,
             table,
@@ -423,6 +429,8 @@ class _Choices:
     categorical: Sequence[str]
     parts: _Parts
     weights: str | None = None
+    dtype: str = ""
+    """What NumPy calls the kind of the target of an array: b for booleans."""
 
     def __post_init__(self) -> None:
         one_of("task", self.task, get_args(Task), DataError)
@@ -494,7 +502,11 @@ def _from_table(
     x = features.encode(table)
     y: Integers | Floats
     labelled = choices.classes is not None or choices.task == "classification"
-    if labelled or (choices.task == "auto" and _looks_like_labels(table)):
+    if not labelled and choices.task == "auto":
+        if choices.dtype in ("i", "u"):
+            _refuse_either(table)
+        labelled = choices.dtype == "b" or _looks_like_labels(table)
+    if labelled:
         y, found = labels_of(table, target_names, choices.classes)
     else:
         y, found = _values(table, target_names), None
@@ -616,6 +628,17 @@ def _missing_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
     if table.labels is None or not table.labels.whole:
         return missing_rows(table, names)
     return np.array([is_missing(text) for text in table.labels.texts])[table.labels.codes]
+
+
+def _refuse_either(table: Table) -> None:
+    """Refuse integers of an array that are so few that they say nothing."""
+    labels, rows = table.labels, len(table.rows)
+    distinct = len(labels.texts) if labels is not None and labels.whole else rows
+    if distinct <= _MOST_CLASSES and 2 * distinct >= rows:
+        raise DataError(
+            f"{table.source}: y: found {distinct} different integers in {rows} rows, which may be labels or numbers; "
+            "say task='classification' or task='regression', or give y as floats"
+        )
 
 
 def _looks_like_labels(table: Table) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import isfinite, nan
+from os import PathLike
 from time import perf_counter
 from typing import NamedTuple
 
@@ -279,6 +280,11 @@ def checked_parameters(model: Model, given: ArrayLike, name: str) -> np.ndarray:
 
     Raises :class:`SymnnError` for an array of another shape, and for numbers that the dtype cannot hold.
     """
+    if hasattr(given, "theta"):
+        kind = type(given).__name__
+        raise SymnnError(f"{name}: found a {kind}, expected parameters; {name}=….theta begins with those that it has")
+    if isinstance(given, (str, PathLike)):
+        raise SymnnError(f"{name}: found {quote(given)}, expected parameters; those of a file are symnn.load(…).theta")
     array = read_vector(name, given, model.network.parameter_count, SymnnError)
     with np.errstate(over="ignore"):  # reported below
         theta = array.astype(model.dtype)
@@ -299,7 +305,7 @@ def _resolved(optimiser: str | Optimiser) -> Optimiser:
         return optimiser
     if not isinstance(optimiser, str):
         raise SymnnError(f"optimiser: found {quote(optimiser)}, expected a name or an Optimiser")
-    known = canonical("optimiser", optimiser)
+    known = canonical("optimiser", optimiser, OPTIMISERS)
     if known not in OPTIMISERS:
         raise SymnnError(unknown("optimiser", optimiser, OPTIMISERS))
     return OPTIMISERS[known]

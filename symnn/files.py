@@ -177,9 +177,11 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename = str(path)  # a full disk says nothing about what was written
         raise
     if os.name == "posix":  # else a power cut may leave the old contents
         directory = os.open(path.parent, os.O_RDONLY)

@@ -69,7 +69,7 @@ def one_of(kind: str, names: Mapping[str, object]) -> AfterValidator:
     """A field that is the name of a row of a table, or a synonym of one."""
 
     def check(name: str | None) -> str | None:
-        name = name if name is None else canonical(kind, name)
+        name = name if name is None else canonical(kind, name, names)
         if name is not None and name not in names:
             raise FieldError(unknown(kind, name, names))
         return name

@@ -701,7 +701,7 @@ def _parameter(variable: Variable, initial: Initial) -> Parameter:
         found = "integers" if variable.kind == "integer" else f"shape ({', '.join(map(str, axes))})"
         raise SymnnError(f"{where}: found {found}, expected real numbers, as many in every call")
     if isinstance(initial, str) or (initial is None and len(axes) > 1):
-        name = canonical("initialiser", initial or "glorot_uniform")
+        name = canonical("initialiser", initial or "glorot_uniform", INITIALISERS)
         if name not in INITIALISERS:
             raise SymnnError(f"{where}: {unknown('initialiser', name, INITIALISERS)}")
         return weights(axes, (elements(axes[1:]), elements(axes[:1])), name, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 #: Characters of a user's text that an error repeats; the text may be a megabyte of somebody's mistake.
 QUOTE_LENGTH = 60
@@ -43,13 +43,17 @@ SYNONYMS: Mapping[str, Mapping[str, str]] = {
 """What others call a row of a table or a field, by kind: read everywhere, in specs and in Python, never written."""
 
 
-def canonical(kind: str, name: str) -> str:
+def canonical(kind: str, name: str, known: Container[str] = ()) -> str:
     """The name that the tables have for a synonym; any other name as it is.
 
-    >>> canonical("loss", "mse"), canonical("loss", "huber")
-    ('mean_squared_error', 'huber')
+    Of those in a table, ``known``, case does not count.
+
+    >>> canonical("loss", "mse"), canonical("loss", "MSE", ["mean_squared_error"]), canonical("loss", "Huber")
+    ('mean_squared_error', 'mean_squared_error', 'Huber')
     """
-    return SYNONYMS.get(kind, {}).get(name, name)
+    synonyms = SYNONYMS.get(kind, {})
+    folded = synonyms.get(name.casefold(), name.casefold())
+    return folded if folded in known else synonyms.get(name, name)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -242,7 +242,11 @@ class Graph(Fields):
 
     def with_outputs(self, *names: str | Iterable[str]) -> Graph:
         """The same equations with other outputs: names, or one list of them."""
-        listed = [name for given in names for name in ([given] if isinstance(given, str) else given)]
+        listed: list[str] = []
+        for given in names:
+            if not isinstance(given, (str, Iterable)):
+                raise GraphError(f"with_outputs: found {given!r}, expected names of variables, or one list of them")
+            listed += [given] if isinstance(given, str) else given
         if "equations" not in self.__dict__ and self.formulas is not None and self.formulas.has(listed):
             return Graph.of_formulas(self.inputs, self.formulas, listed, self.__dict__["_written"])
         return Graph(self.inputs, self.equations, tuple(listed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import sympy
 from sympy import Expr
@@ -15,6 +16,7 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.errors import GraphError
+from codegen.functions.kinks import Extremum
 from codegen.ir.reduction import Reduction
 from codegen.notation.script import Binding, Factor, Rank, Script
 from codegen.notation.vocabulary import Name
@@ -119,6 +121,8 @@ class Code(Script):
         template = self.language.functions.get(kind)
         if template is None:
             raise self._refused(kind.__name__)
+        if issubclass(kind, Extremum):  # of any number, written for two
+            return reduce(template.format, arguments)
         return template.format(*arguments)
 
     def _refused(self, what: str) -> GraphError:

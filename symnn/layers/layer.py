@@ -203,7 +203,7 @@ def _no_kind(value: Mapping[Any, Any]) -> str:
     if not value:
         return "expected a layer, such as {dense: 32, activation: tanh}, found {}"
     name = str(next(iter(value)))
-    if canonical("activation", name) in ACTIVATIONS:
+    if canonical("activation", name, ACTIVATIONS) in ACTIVATIONS:
         return f"unknown layer {quote(name)}; did you mean {{activation: {name}}}?"
     return unknown("layer", name, table.KINDS)
 

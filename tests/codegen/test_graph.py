@@ -209,6 +209,7 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
         "the target a + 1 is neither a scalar nor an indexed variable",
     ),
     "too many subscripts of a variable": (lambda: v[i, j], "v has 1 axes, found 2 subscripts [i, j]"),
+    "a number of outputs": (lambda: lecture().with_outputs(3), "with_outputs: found 3, expected names of variables"),  # type: ignore[arg-type]
     "an unknown variable": (lambda: lecture().variable("z"), "the graph has no variable 'z' (it has: a, b, c, d, e)"),
     "too many equations to unroll": (
         lambda: mlp([30, 40, 2]).unroll(limit=50),

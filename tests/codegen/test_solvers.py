@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -233,6 +234,28 @@ IN_PLACE: dict[str, Callable[[Any], object]] = {
     "indices": lambda matrix: matrix.indices.fill(0),
     "ends": lambda matrix: matrix.indptr.fill(0),
 }
+
+
+@pytest.mark.parametrize(
+    "change", [lambda m: m.eliminate_zeros(), lambda m: m.resize((3, 3)), lambda m: m.resize(7, 7)]
+)
+def test_a_sparse_jacobian_whose_pattern_is_changed_has_indices_of_its_own(change: Callable[[Any], object]) -> None:
+    system = FlatFunction(BAND, "f", ["v"], {"a": 0.0, "y": np.zeros(5)}, sparse=True)
+    point = np.array([0.0, 1.0, 0.0, 2.0, 3.0])
+    changed, expected = system.jac(point), csr_array(system.jac(point).toarray())
+    change(changed)
+    change(expected)
+    assert changed.toarray().tolist() == expected.toarray().tolist()
+    assert system.jac(point).nnz == 5
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_a_function_is_pickled_after_its_calls(sparse: bool) -> None:
+    system = FlatFunction(BAND, "f", ["v"], {"a": 0.0, "y": np.zeros(5)}, sparse=sparse)
+    point = np.array([0.0, 1.0, 0.0, 2.0, 3.0])
+    found = system.jac(point)
+    again = pickle.loads(pickle.dumps(system)).jac(point)
+    np.testing.assert_array_equal(*(matrix.toarray() if sparse else matrix for matrix in (found, again)))
 
 
 @pytest.mark.parametrize("name", IN_PLACE)

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,6 +103,16 @@ def test_c_computes_the_formula(tmp_path: Path) -> None:
             given, found = (ctypes.c_double * 2)(*row), (ctypes.c_double * 2)()
             predict(given, found)
             assert list(found) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_every_style_writes_a_softmax_between_layers() -> None:
+    model = trained("softmax")
+    step = simplified(model)[0]
+    assert all(closed_form(model, step, style) for style in STYLES)
+    written: dict[str, Any] = {}
+    exec(closed_form(model, step, "python"), written)
+    for row, expected in zip(SAMPLES, model.evaluated(SAMPLES)):
+        assert written["predict"](*row) == pytest.approx(list(expected), rel=1e-14)
 
 
 def test_every_style_writes_the_small_network() -> None:

@@ -363,7 +363,7 @@ def test_any_text_is_data_or_a_data_error(tmp_path_factory: pytest.TempPathFacto
 ROWS = [[float(i), float(i % 3)] for i in range(20)]
 FRAME = dict(zip(("height", "width"), np.array(ROWS).T, strict=True))
 ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], tuple[str, ...], tuple[str, ...] | None]] = {
-    "lists": (ROWS, list(range(20)), {}, ("x[0]", "x[1]"), None),
+    "lists": (ROWS, list(range(20)), {"task": "regression"}, ("x[0]", "x[1]"), None),
     "labels": (ROWS, [0, 1] * 10, {}, ("x[0]", "x[1]"), ("0", "1")),
     "texts": (ROWS, np.array(["b", "a"] * 10, dtype=object), {}, ("x[0]", "x[1]"), ("a", "b")),
     "booleans": (ROWS, [True, False] * 10, {}, ("x[0]", "x[1]"), ("0", "1")),
@@ -423,6 +423,12 @@ BAD_ARRAYS: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
     "a number": (ROWS, 3, {}, "arrays: array 'y' has shape (), expected (rows,) or (rows, columns)"),
     "nan": ([*ROWS[:-1], [np.nan, 1]], range(20), {}, "row (from 0) 19, column 'x[0]': found nan, expected a finite"),
     "names": (ROWS, range(20), {"feature_names": ["p"]}, "arrays: feature_names: found 'p', expected 2 different"),
+    "integers of few rows": (
+        [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]],
+        [0, 1, 2, 3],
+        {},
+        "arrays: y: found 4 different integers in 4 rows, which may be labels or numbers; say task='classification'",
+    ),
     "task": (ROWS, range(20), {"task": "cluster"}, "task: found 'cluster', expected one of 'auto', 'classification'"),
     "half a label": (ROWS, [0.5] * 20, {"task": "classification"}, "found 0.5, expected a whole number as label"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -17,7 +18,7 @@ import pytest
 
 from symnn import checkpoint, files, load_file, load_spec
 from symnn.errors import DataError, SymnnError
-from symnn.files import COLUMNS_VARIABLE, SIZE_VARIABLE
+from symnn.files import COLUMNS_VARIABLE, SIZE_VARIABLE, write_atomically
 from symnn.tables import archive as archive_module
 from symnn.tables import files as tables_files
 
@@ -45,6 +46,16 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, kind: str, n
     PLACES[kind](tmp_path / name)
     path = tmp_path / name
     assert refusal(path, name) == f"{path}: cannot be read: found {kind}, expected a regular file"
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*history\.csv'"):
+        write_atomically(tmp_path / "history.csv", b"1")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", READERS)

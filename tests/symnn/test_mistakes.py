@@ -13,6 +13,7 @@ import pytest
 
 from codegen import CodegenError
 from symnn import checkpoint
+from symnn.checkpoint import Checkpoint
 from symnn.data import Dataset, load_file, load_frame
 from symnn.descent import Descent
 from symnn.errors import SpecError, SymnnError
@@ -141,6 +142,14 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "softmax before a loss that has it": (
         lambda: Network(2, [dense(2), dense(3, "softmax")], "softmax_cross_entropy"),
         "layers[1]: found the activation 'softmax' before a loss that is softmax_cross_entropy, of which it is part",
+    ),
+    "a checkpoint to begin with": (
+        lambda: train(LINEAR, POINTS, POINTS[:, 0], initial=Checkpoint(LINEAR, np.zeros(LINEAR.parameter_count))),
+        "initial: found a Checkpoint, expected parameters; initial=….theta begins with those that it has",
+    ),
+    "a file to begin with": (
+        lambda: train(LINEAR, POINTS, POINTS[:, 0], initial="a.safetensors"),
+        "initial: found 'a.safetensors', expected parameters; those of a file are symnn.load(…).theta",
     ),
     "a misspelt activation": (lambda: dense(3, "tahn"), "unknown activation 'tahn'; did you mean 'tanh'?"),
     "a misspelt parameter": (lambda: dense(3, {"elu": {"alhpa": 1}}), "activation.elu: unknown parameter 'alhpa'"),
@@ -294,6 +303,19 @@ def test_synonyms_are_read_in_specs_and_in_python() -> None:
     assert TrainingSpec(optimizer="sgd", momentum=0.9).optimiser == "momentum"  # type: ignore[call-arg]
     assert load_spec(found.to_dict()) == found
     assert "mse" not in str(found.to_dict())
+
+
+def test_the_case_of_a_name_does_not_count() -> None:
+    spec = {
+        "inputs": 2,
+        "layers": [{"dense": 3, "activation": "ReLU", "initialiser": "He_Normal"}, {"dense": 1}],
+        "loss": "MSE",
+        "training": {"optimiser": "Adam"},
+    }
+    found = load_spec(spec)
+    written = Network(2, [dense(3, "relu", initialiser="he_normal"), dense(1)], "mse")
+    assert Network.from_spec(found).graph == written.graph
+    assert found.training.optimiser == "adam"
 
 
 def test_an_activation_with_parameters_is_written_as_in_a_spec() -> None:

@@ -141,7 +141,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     # names
     ({ACTIVATION: "tahn"}, "spec: layers[0].activation: unknown activation 'tahn'; did you mean 'tanh'?"),
     ({ACTIVATION: "tahn"}, "(known: identity, tanh"),
-    ({ACTIVATION: "ReLU"}, "did you mean 'relu'?"),
+    ({ACTIVATION: "ReLUs"}, "did you mean 'relu'?"),
     ({"layers.0.initialiser": "he_norml"}, "layers[0].initialiser: unknown initialiser 'he_norml'; did you mean"),
     ({"loss": "msle"}, "spec: loss: unknown loss 'msle'"),
     ({"training.optimiser": "adamv"}, "training.optimiser: unknown optimiser 'adamv'; did you mean 'adam'?"),

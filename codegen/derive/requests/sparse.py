@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from itertools import accumulate
 from math import prod
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sympy import Add, Expr, Idx, Symbol, expand
 from sympy.core.basic import Basic
 
-from codegen.cached import cached_property
+from codegen.cached import Recent, cached_property
 from codegen.derive.accumulation import slope
 from codegen.derive.requests import straight
 from codegen.derive.requests.blocks import Blocks, forward_blocks
@@ -109,9 +109,9 @@ class Rows:
     @cached_property
     def empty(self) -> Any:
         """A matrix without values."""
-        from scipy.sparse import csr_array
+        from codegen.shared_rows import SharedRows
 
-        matrix = csr_array((np.zeros(len(self.indices)), self.indices, self.ends), shape=self.shape)
+        matrix = SharedRows((np.zeros(len(self.indices)), self.indices, self.ends), shape=self.shape)
         matrix.has_canonical_format = True
         return matrix
 
@@ -208,8 +208,8 @@ class SparseDerivative:
     def assemble(self, *values: ArrayLike, **extents: int) -> Any:
         """The ``scipy.sparse.csr_array`` of what the compiled graph returns, all of it, in canonical format.
 
-        The pattern is worked out once: matrices share their indices, which are read-only, and each has data of its own.
-        What changes a pattern in place, such as ``eliminate_zeros``, is for a ``copy()``.
+        The pattern is worked out once: matrices share their indices, which are read-only until one changes its pattern,
+        and each has data of its own.
 
         Extents have to be given, as for :meth:`pattern`, if none of these arrays has them.
         """
@@ -236,13 +236,16 @@ class SparseDerivative:
     ) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
         """Rows of these entries: the row and column of each, and the number of the value there."""
 
-        @lru_cache(maxsize=8)
-        def rows(sizes: tuple[tuple[Extent, int], ...]) -> Rows:
-            known = dict(sizes)
-            shape = _elements(self.of, known), _elements(self.wrt, known)
-            return in_rows(*entries({str(n): size for n, size in sizes}), shape)
+        return Recent(partial(self._in_rows, entries))
 
-        return rows
+    def _in_rows(
+        self,
+        entries: Callable[[Mapping[str, int]], tuple[Integers, Integers, Integers]],
+        sizes: tuple[tuple[Extent, int], ...],
+    ) -> Rows:
+        known = dict(sizes)
+        shape = _elements(self.of, known), _elements(self.wrt, known)
+        return in_rows(*entries({str(n): size for n, size in sizes}), shape)
 
     @cached_property
     def _seen(self) -> Sequence[tuple[str, int, int]]:
