@@ -26,7 +26,7 @@ from codegen.errors import EmitError
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
 from symnn.arrays import Floats, Integers, read_vector
-from symnn.data import Dataset, labels_of
+from symnn.data import Dataset
 from symnn.errors import CheckpointError, DataError, SpecError, SymnnError
 from symnn.evaluation import ClassEvaluation, Evaluation, NumberEvaluation, probabilities
 from symnn.files import file_path, replacing, require_regular, write_synced
@@ -42,6 +42,7 @@ from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
 from symnn.tables.table import find_columns, first
+from symnn.tables.targets import labels_of
 from symnn.tables.text import Layout
 
 FORMAT = "symnn 1"

@@ -29,21 +29,14 @@ from symnn.tables import (
     from_arrays,
     from_frame,
     is_frame,
-    is_missing,
     missing_rows,
     number_columns,
     read_table,
 )
-from symnn.tables.table import MAX_LABELS, Labels, find_columns, first, listed
-from symnn.tables.text import number_reader
+from symnn.tables.table import find_columns, first, listed
+from symnn.tables.targets import labels_of, looks_like_labels, missing_targets, numbers_of, refuse_either
 
 Task = Literal["auto", "classification", "regression"]
-
-# Eighteen digits fit int64, and int() refuses to parse thousands of them.
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-
-# `task="auto"` takes a column for labels when it has at most this many distinct values.
-_MOST_CLASSES = 20
 
 
 # eq=False: comparing arrays gives an array, so the generated == would raise.
@@ -491,7 +484,7 @@ def _from_table(
         raise DataError(f"{table.source}: found only the target, expected at least one feature column beside it")
     count = len(table.rows)
     if choices.missing == "drop":
-        kept = ~missing_rows(table, (*chosen, *counting)) & ~_missing_targets(table, target_names)
+        kept = ~missing_rows(table, (*chosen, *counting)) & ~missing_targets(table, target_names)
         table, weights = table.only(kept), None if weights is None else weights[kept]
         if not len(table.rows):
             raise DataError(f"{table.source}: found a missing cell in every row, expected rows without")
@@ -504,12 +497,12 @@ def _from_table(
     labelled = choices.classes is not None or choices.task == "classification"
     if not labelled and choices.task == "auto":
         if choices.dtype in ("i", "u"):
-            _refuse_either(table)
-        labelled = choices.dtype == "b" or _looks_like_labels(table)
+            refuse_either(table)
+        labelled = choices.dtype == "b" or looks_like_labels(table)
     if labelled:
         y, found = labels_of(table, target_names, choices.classes)
     else:
-        y, found = _values(table, target_names), None
+        y, found = numbers_of(table, target_names), None
     source, dropped, lengths = table.source, count - len(table.rows), table.lengths
     inputs = _inputs(table, features)
     del table  # what its numbers were copied from is not needed any more
@@ -622,100 +615,6 @@ def minibatches(count: int, batch_size: int, generator: np.random.Generator) -> 
         raise DataError(f"batch_size: found {batch_size}, expected at least 1")
     order = generator.permutation(count)
     return (order[start : start + batch_size] for start in range(0, count, batch_size))
-
-
-def _missing_targets(table: Table, names: Sequence[str]) -> NDArray[np.bool_]:
-    if table.labels is None or not table.labels.whole:
-        return missing_rows(table, names)
-    return np.array([is_missing(text) for text in table.labels.texts])[table.labels.codes]
-
-
-def _refuse_either(table: Table) -> None:
-    """Refuse integers of an array that are so few that they say nothing."""
-    labels, rows = table.labels, len(table.rows)
-    distinct = len(labels.texts) if labels is not None and labels.whole else rows
-    if distinct <= _MOST_CLASSES and 2 * distinct >= rows:
-        raise DataError(
-            f"{table.source}: y: found {distinct} different integers in {rows} rows, which may be labels or numbers; "
-            "say task='classification' or task='regression', or give y as floats"
-        )
-
-
-def _looks_like_labels(table: Table) -> bool:
-    if table.labels is None or not table.labels.whole:
-        return False
-    distinct = table.labels.texts
-    few = len(distinct) <= _MOST_CLASSES and 2 * len(distinct) < len(table.rows)
-    # Text with numbers among it is more likely a column of numbers with a slip in it than labels:
-    # taken for regression, the slip is reported by its row.
-    return few and (_all_integers(distinct) or not any(map(_is_number, distinct)))
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        number_reader()(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _all_integers(cells: Iterable[str]) -> bool:
-    return all(_INTEGER.fullmatch(cell) for cell in cells)
-
-
-def _values(table: Table, names: tuple[str, ...]) -> Floats:
-    """Regression targets, float64 (S, T)."""
-    if not names:
-        return np.empty((len(table.rows), 0))
-    hint = "; if these are labels, say task='classification'" if table.labels is not None else ""
-    return number_columns(table, names, hint=hint)
-
-
-def labels_of(table: Table, names: tuple[str, ...], classes: Sequence[str] | None) -> tuple[Integers, tuple[str, ...]]:
-    """Class numbers, int64 (S,), and the classes they count through."""
-    labels = _found_labels(table, names)
-    cells = labels.texts
-    # Labels 1, +1 and 01 are one integer, but "01" is itself among labels such as "01" and "3a".
-    if _all_integers(set(cells) if classes is None else [str(name) for name in classes]):
-        cells = tuple(str(int(cell)) if _INTEGER.fullmatch(cell) else cell for cell in cells)
-    if classes is None:
-        distinct = set(cells)
-        known = tuple(sorted(distinct, key=int) if _all_integers(distinct) else sorted(distinct))
-    else:
-        known = tuple(map(str, classes))
-    if len(set(known)) != len(known) or len(known) < 2:
-        raise DataError(
-            f"{table.source}: column {quote(names[0])}: found the classes {listed(known)}, "
-            "expected at least two different ones"
-        )
-    numbers = {name: number for number, name in enumerate(known)}
-    found = np.array([numbers.get(cell, -1) for cell in cells], dtype=np.int64)[labels.codes]
-    if bad := first(found < 0):
-        label = quote(cells[labels.codes[bad]])
-        raise DataError(f"{table.where(bad[0], names[0])}: found label {label}, expected one of {listed(known)}")
-    return found, known
-
-
-def _found_labels(table: Table, names: tuple[str, ...]) -> Labels:
-    """The target as one label a row."""
-    if len(names) > 1:
-        raise DataError(
-            f"{table.source}: found {len(names)} target columns, expected one column of labels for classification"
-        )
-    name, labels = names[0], table.labels
-    if labels is None:
-        values = number_columns(table, names)[:, 0]
-        if bad := first(values != np.rint(values)):
-            raise DataError(f"{table.where(bad[0], name)}: found {values[bad]}, expected a whole number as label")
-        labels = Labels.of(str(int(value)) for value in values.tolist())
-    if not labels.whole:
-        raise DataError(
-            f"{table.source}: column {quote(name)}: found more than {MAX_LABELS:,} different labels, expected no more"
-        )
-    if "" in labels.texts:
-        row = int((labels.codes == labels.texts.index("")).argmax())
-        raise DataError(f"{table.where(row, name)}: found an empty cell, expected a label")
-    return labels
 
 
 def _checked_labels(y: Floats, targets: int, name: str) -> Integers:

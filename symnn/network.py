@@ -342,11 +342,6 @@ class Network(Parametrised, Fields):
         )
 
     @property
-    def takes_integers(self) -> bool:
-        """Whether x holds integers, which an embedding takes as they are."""
-        return "x" in self._below
-
-    @property
     def _below(self) -> Mapping[str, int]:
         """The inputs that are integers, and what they are below."""
         first, *_ = self.written

@@ -410,7 +410,7 @@ class FunctionWriter(ValueWriter):
         storage = self.program.storage_of(reference)
         if storage.place is Place.LOCAL:
             return f"t{storage.number}"
-        key = [subscripts(reference)[axis] for axis in storage.axes]
+        key = self.key(reference)
         return self.array_of(reference) + (self.subscript_text(key, scope, storage.place) if key else "")
 
     def array_of(self, reference: Expr) -> str:
@@ -421,13 +421,6 @@ class FunctionWriter(ValueWriter):
 
     def subscript_text(self, key: Iterable[Expr], scope: Scope, place: Place) -> str:
         return "[" + ", ".join(self.position(i, scope, place) for i in key) + "]"
-
-    def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
-        """A subscript; work arrays of a tile count samples from its first."""
-        if not isinstance(subscript, Idx):
-            return str(int(subscript)) if subscript.is_Integer else self.integer_text(subscript, scope)
-        name = scope[subscript]
-        return f"first + {name}" if subscript == self.tile and place is not Place.TILE else name
 
     # --- functions -------------------------------------------------------------------------------------
 

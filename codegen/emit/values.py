@@ -13,7 +13,7 @@ from codegen.emit.integers import Integers
 from codegen.emit.scalars import SCALAR, Dialect, ExpressionWriter, Text
 from codegen.schedule.cut import is_sum_of_indices
 from codegen.schedule.program import Bound, Place, Program
-from codegen.walk import Extent, base_name, is_reference
+from codegen.walk import Extent, base_name, is_reference, subscripts
 
 Scope = Mapping[Idx, str]
 """The names of the indices of the loops around."""
@@ -146,9 +146,18 @@ class ValueWriter(ABC):
     def number(self, value: float) -> str:
         """A constant in the type of the computation, exact to the last bit."""
 
-    @abstractmethod
     def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
-        """A subscript of what is kept in a place."""
+        """A subscript of what is kept in a place; work arrays of a tile count samples from its first."""
+        if not isinstance(subscript, Idx):
+            return str(int(subscript)) if subscript.is_Integer else self.integer_text(subscript, scope)
+        name = scope[subscript]
+        if subscript != self.tile or place is Place.TILE:
+            return name
+        return "first" if name == "0" else f"first + {name}"
+
+    def key(self, reference: Expr) -> list[Expr]:
+        """The subscripts along the axes that are stored."""
+        return [subscripts(reference)[axis] for axis in self.program.storage_of(reference).axes]
 
     @abstractmethod
     def text_of(self, reference: Expr, scope: Scope) -> str:

@@ -533,10 +533,6 @@ class Writer(ValueWriter):
         place = self.index_text(self.key(reference), storage.shape, scope, storage.place)
         return f"{self.array_of(reference)}[{place}]"
 
-    def key(self, reference: Expr) -> list[Expr]:
-        """The subscripts along the axes that are stored."""
-        return [subscripts(reference)[axis] for axis in self.program.storage_of(reference).axes]
-
     def array_of(self, reference: Expr) -> str:
         storage = self.program.storage_of(reference)
         if storage.place in (Place.WORK, Place.TILE):
@@ -560,15 +556,6 @@ class Writer(ValueWriter):
                 factor = f"({position})" if " " in position else position
                 terms.append(position if stride == "1" else f"{stride}*{factor}")
         return " + ".join([*terms, *[str(offset)] * (offset > 0 or not terms)])
-
-    def position(self, subscript: Expr, scope: Scope, place: Place) -> str:
-        """A subscript; work arrays of a tile count samples from its first."""
-        if not isinstance(subscript, Idx):
-            return str(int(subscript)) if subscript.is_Integer else self.integer_text(subscript, scope)
-        name = scope[subscript]
-        if subscript != self.tile or place is Place.TILE:
-            return name
-        return "first" if name == "0" else f"first + {name}"
 
     def address(self, reference: Expr, scope: Scope, along: Iterable[Idx]) -> str:
         """Where the elements along some indices begin."""

@@ -14,13 +14,14 @@ from codegen.cached import cached_property
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
+from codegen.emit.vector.memory import lay_out, region_size
 from codegen.emit.vector.nodes import evaluate
 from codegen.emit.vector.plan import Plan, StraightPlan, pieces, segments
 from codegen.emit.vector.routines import emit_routine
 from codegen.emit.vector.straight import StraightFunctions
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT, length
-from codegen.emit.vector.writer import COMBINED, Forms, Writer, lay_out, region_size
+from codegen.emit.vector.writer import COMBINED, Forms, Writer
 from codegen.schedule.program import Place, Samples, Statement, Storage
 
 FORMS = Forms(evaluate, emit_kernel, matrix_product, emit_routine)

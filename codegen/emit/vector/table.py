@@ -19,9 +19,9 @@ from codegen.dtypes import ITEM
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout, Slot
 from codegen.emit.vector.interface import WORKSPACES, words
+from codegen.emit.vector.memory import Bindings, region_size
 from codegen.emit.vector.plan import Plan, StraightPlan, plan
 from codegen.emit.vector.values import INT, length
-from codegen.emit.vector.writer import Bindings, region_size
 from codegen.schedule.program import Program
 from codegen.walk import Extent, extent
 
