@@ -472,8 +472,12 @@ def occurrences(body: Basic, wanted: Callable[[Expr], bool] = is_not_plain) -> I
 
 def under(body: Basic, wanted: Callable[[Expr], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:
     """The references of an expression that are wanted, each with the conditions under which it is read."""
-    if not any(map(wanted, references(body))):
-        return
+    if any(map(wanted, references(body))):
+        yield from conditions_of(body, lambda node: is_leaf(node) and is_reference(node) and wanted(node))
+
+
+def conditions_of(body: Basic, wanted: Callable[[Basic], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:
+    """The parts of an expression that are wanted, each with the conditions under which it is computed."""
     stack: list[tuple[Basic, tuple[Basic, ...]]] = [(body, ())]
     seen: set[tuple[int, tuple[Basic, ...]]] = set()
     while stack:
@@ -481,9 +485,11 @@ def under(body: Basic, wanted: Callable[[Expr], bool]) -> Iterator[tuple[Expr, t
         if (id(node), conditions) in seen:
             continue
         seen.add((id(node), conditions))
-        if is_leaf(node):
-            if is_reference(node) and wanted(node):
-                yield node, conditions
+        if wanted(node):
+            assert isinstance(node, Expr)
+            yield node, conditions
+        elif is_leaf(node):
+            continue
         elif isinstance(node, Piecewise):
             passed = conditions
             for value, condition in (pair.args for pair in node.args):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from sympy import Add, Expr, Idx, Integer, Mul, Piecewise, Pow
@@ -15,6 +15,7 @@ from codegen.functions.powers import is_whole
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Cell, Graph
 from codegen.passes.patterns import Patterns, Vertex
+from codegen.passes.shifted import Shifted
 from codegen.walk import (
     extent,
     fold,
@@ -105,7 +106,7 @@ def _read_across(graph: Graph) -> Iterator[Cell]:
 # --- subexpressions that are the body of a vertex -----------------------------------------------------------------
 
 
-def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
+def _reuse(equations: Sequence[Equation], patterns: Patterns) -> list[Equation]:
     """A subexpression that is the body of a map equation becomes a reference to it.
 
     That equation may stand later: what it reads is a part of what the user reads, so there is no cycle.
@@ -113,9 +114,11 @@ def _reuse(equations: Iterable[Equation], patterns: Patterns) -> list[Equation]:
     vertices: dict[int, Vertex] = {}
     for equation in equations:
         _register(equation, vertices, patterns)
+    # At another place a value may be kept for others alone, which is worth it for a function.
+    shifted = Shifted(equations, patterns, lambda value: cost(value) >= FUNCTION_COST)
     rewritten: list[Equation] = []
     for equation in equations:
-        rewritten.append(equation.with_body(_look_up(equation, vertices, patterns)))
+        rewritten.append(equation.with_body(_look_up(equation, vertices, shifted, patterns)))
         if rewritten[-1] is not equation:
             _register(rewritten[-1], vertices, patterns)
     return rewritten
@@ -128,7 +131,7 @@ def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Pattern
             vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))
 
 
-def _look_up(equation: Equation, vertices: Mapping[int, Vertex], patterns: Patterns) -> Expr:
+def _look_up(equation: Equation, vertices: Mapping[int, Vertex], shifted: Shifted, patterns: Patterns) -> Expr:
     orders = equation.node_indices
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
@@ -141,7 +144,8 @@ def _look_up(equation: Equation, vertices: Mapping[int, Vertex], patterns: Patte
             vertex = vertices.get(patterns(candidate, order))
             if vertex is not None and vertex.target != equation.target:
                 return vertex.at(order)
-        return new
+        elsewhere = shifted.at(node, equation)
+        return new if elsewhere is None else elsewhere
 
     return fold(equation.body, step)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
 
 import codegen
+from codegen import Equation, Graph, Index, Reduction, Variable, sample_extent
 from codegen.emit.layout import layout
 from codegen.emit.vector.module import native_module
 from codegen.emit.vector.table import table
@@ -19,6 +21,7 @@ from codegen.schedule.lanes import in_lanes, in_turn
 from tests.benchmarks.emitters import GRAPHS, ROWS, SAMPLES, SCHEDULES, suits
 from tests.codegen.networks import distance, indices_in_lanes, outputs, random_values
 from tests.codegen.test_compile import NETWORKS
+from tests.codegen.test_cut import inside_a_fence
 
 LANES = {
     "a map of rows": {"i"},
@@ -70,3 +73,25 @@ def test_vector_code_of_rows_has_the_values_of_its_graph(case: str, chosen: Sche
     function = codegen.compile(graph, schedule=chosen, emitter="vector")
     found = function(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs])
     assert distance([np.asarray(found)], outputs(graph, values)) <= 1e-12
+
+
+M, N = sample_extent("M"), sample_extent("N")
+SOME_ROWS = [(203, 37, [(203, 37)]), (M, N, [(1, 3), (3, 5), (6, 33), (203, 37)])]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(("m", "n", "sizes"), SOME_ROWS)
+def test_rows_that_are_added_some_at_a_time_are_added_in_their_order(m: Any, n: Any, sizes: Any, dtype: Any) -> None:
+    """Σ_i v[i]·P[i, j] of small whole numbers, which are exact, and of 1e20, ones and −1e20, where the order tells."""
+    i, j = Index("i", m), Index("j", n)
+    P, v, y = Variable("P", (m, n)), Variable("v", (m,)), Variable("y", (n,))
+    graph = Graph((P, v), (Equation(y[j], P[i, j] * v[i], Reduction.SUM, (i,)),), ("y",))
+    function = codegen.compile(graph, emitter="vector", schedule="loops", dtype=dtype, cache=False)
+    for rows, columns in sizes:
+        whole, given = np.arange(rows * columns).reshape(rows, columns) % 7 - 3.0, np.arange(rows) % 5 - 2.0
+        (found,) = inside_a_fence(function, {"P": whole, "v": given}, dtype)
+        assert np.array_equal(found, given @ whole)
+        large = np.ones((rows, columns), dtype)
+        large[0], large[-1] = 1e20, -1e20
+        (found,) = inside_a_fence(function, {"P": large, "v": np.ones(rows)}, dtype)
+        assert np.array_equal(found, large[-1] if rows == 1 else np.zeros(columns))

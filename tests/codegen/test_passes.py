@@ -73,6 +73,7 @@ x, y, z = symbols("x y z")
 A, v, w, u = Variable("A", (3, 3)), Variable("v", (3,)), Variable("w", (2,)), Variable("u", (S, 3))
 L = Variable("L")
 i, j, k, t = Index("i", 3), Index("j", 3), Index("k", 3), Index("t", 3)
+fewer = Index("p", 2)
 
 Ending = Callable[..., list[Equation]]
 ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {
@@ -368,6 +369,36 @@ SHARED: dict[str, tuple[Graph, list[str]]] = {
     "a subexpression that is a vertex": (
         system(Equation(e[i], tanh(v[i])), Equation(L.symbol, (1 - tanh(v[k]) ** 2) * e[k], SUM, (k,))),
         ["e[i] = tanh(v[i])", "L = Σ_k (1 - e[k]**2)*e[k]"],
+    ),
+    "a vertex at another place": (
+        system(
+            Equation(e[i], tanh(v[i])),
+            Equation(L.symbol, (1 - tanh(v[fewer + 1]) ** 2) * e[fewer], SUM, (fewer,)),
+        ),
+        ["e[i] = tanh(v[i])", "L = Σ_p (1 - e[p + 1]**2)*e[p]"],
+    ),
+    "under a condition": (
+        system(
+            Equation(r[i, j], sin(A[i, j] * v[j])),
+            Equation(L.symbol, Piecewise((sin(A[fewer, j + 1] * v[j + 1]), j < 2), (0, True)), SUM, (fewer, j)),
+        ),
+        ["r[i, j] = sin(A[i, j]*v[j])", "L = Σ_p,j Piecewise((r[p, j + 1], j < 2), (0, True))"],
+    ),
+    "not where it has no value": (
+        system(
+            Equation(Variable("h", (2,))[fewer], tanh(v[fewer])),
+            Equation(L.symbol, tanh(v[i]) + Variable("h", (2,))[0], SUM, (i,)),
+        ),
+        ["h[p] = tanh(v[p])", "L = Σ_i tanh(v[i]) + h[0]"],
+    ),
+    "not what waits for its reader": (
+        system(
+            Equation(e[0], v[0]),
+            Equation(e[fewer + 1], sin(e[fewer]) + v[fewer]),
+            Equation(q[i], sin(e[i])),
+            Equation(L.symbol, q[i], SUM, (i,)),
+        ),
+        ["e[0] = v[0]", "e[p + 1] = sin(e[p]) + v[p]", "q[i] = sin(e[i])", "L = Σ_i q[i]"],
     ),
     "a vertex that is defined later": (
         Graph((v,), (Equation(q[i], exp(sin(v[i]))), Equation(e[i], sin(v[i]))), ("q", "e")),

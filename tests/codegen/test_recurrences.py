@@ -22,6 +22,7 @@ pytestmark = pytest.mark.values
 S = sample_extent("S")
 s, T = Index("s", S), 4
 t, w, i, j, b = Index("t", T - 1), Index("w", T), Index("i", 2), Index("j", 2), Index("b", T - 2)
+Z = Index("z", T - 1)
 x, h0, U, W = Variable("x", (S, T)), Variable("h0", (2,)), Variable("U", (2, 2)), Variable("W", (2,))
 h, v, g, c = Variable("h", (S, T, 2)), Variable("v", (S, T - 1, 2)), Variable("g", (S, T, 2)), Variable("c", (S, T, 2))
 a, y, u, p, q = Variable("a"), Variable("y", (T,)), Variable("u", (T,)), Variable("p", (T,)), Variable("q", (T, T))
@@ -77,7 +78,13 @@ GRAPHS: Mapping[str, Graph] = {
     "in two directions": of(
         Equation(q[w, 0], y[w]),
         Equation(q[0, t + 1], sin(y[t])),
-        Equation(q[t + 1, Index("z", T - 1) + 1], q[t, Index("z", T - 1) + 1] * q[t + 1, Index("z", T - 1)] + a.symbol),
+        Equation(q[t + 1, Z + 1], q[t, Z + 1] * q[t + 1, Z] + a.symbol),
+        output="q",
+    ),
+    "functions in two directions": of(
+        Equation(q[w, 0], y[w]),
+        Equation(q[0, t + 1], sin(y[t])),
+        Equation(q[t + 1, Z + 1], tanh(q[t, Z + 1] * y[Z] + a.symbol * q[t + 1, Z])),
         output="q",
     ),
     "one after the other": of(
@@ -97,6 +104,15 @@ GRAPHS: Mapping[str, Graph] = {
 }
 QUICK = ("a recurrent layer", "two steps back", "two steps from the end", "in two directions", "by a condition")
 CASES = [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in GRAPHS]
+
+
+@pytest.mark.parametrize("case", ["a recurrent layer", "functions in two directions"])
+def test_steps_back_evaluate_no_function_of_those_forward_again(case: str) -> None:
+    """Nor where they read what the step before had, under the condition that there was one."""
+    derived = codegen.optimise(codegen.gradient(scalar(GRAPHS[case]), "L"))[0]
+    backward = [e for step in derived.steps if isinstance(step, Scan) and step.step < 0 for e in step.equations]
+    assert backward
+    assert not any(equation.body.has(tanh) for equation in backward)
 
 
 def values_of(graph: Graph) -> Arrays:

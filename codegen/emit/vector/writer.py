@@ -22,6 +22,7 @@ from codegen.emit.vector.contraction import aligned_steps, steps
 from codegen.emit.vector.memory import Bindings, Memory
 from codegen.emit.vector.plan import Plan
 from codegen.emit.vector.values import INT, Counter, Places, Scope, Sum, Value
+from codegen.ir.affine import affine
 from codegen.ir.graph import Reduction, cell_of
 from codegen.schedule.program import (
     Accumulate,
@@ -42,7 +43,10 @@ from codegen.schedule.program import (
     Store,
     Vector,
 )
-from codegen.walk import extent
+from codegen.walk import extent, indices, references, size, subscripts
+
+ROWS = 4
+"""So many rows of a matrix are added to a vector at a time: Pᵀ·v of 512 × 128 takes 5.7 µs, with one at a time 10.7."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,10 @@ class Writer(Memory):
             case One(value):
                 self.at_the_one(loop, value, n, scope)
             case Serial():
-                with self.range(*self.bounds(loop, n, scope), 1) as i:
+                first, last = self.bounds(loop, n, scope)
+                if (row := _row_added(loop)) is not None:
+                    first = self.rows_together(loop, row, first, last, scope)
+                with self.range(first, last, 1) as i:
                     self.block(loop.body, {**scope, loop.index: Counter(i)})
             case Scan(step):
                 first, last = self.bounds(loop, n, scope)
@@ -161,6 +168,17 @@ class Writer(Memory):
                     self.block(loop.body, {**scope, loop.index: Counter(i)})
             case Vector(width):
                 self.in_vectors(loop, width, over_tile, self.bounds(loop, n, scope), scope)
+
+    def rows_together(self, loop: Loop, row: Loop, first: ir.Value, last: ir.Value, scope: Scope) -> ir.Value:
+        """Add some rows at a time to what is loaded and stored once for all of them; returns the first that is left."""
+        n = self.builder.select(self.builder.icmp_signed(">", last, first), self.builder.sub(last, first), INT(0))
+        whole = self.builder.add(first, self.builder.and_(n, INT(-ROWS)))
+        with self.range(first, whole, ROWS) as i:
+            places = (self.builder.add(i, INT(ahead)) for ahead in range(ROWS))
+            scopes = [{**scope, loop.index: Counter(place)} for place in places]
+            assert isinstance(row.mode, Vector)
+            self.in_vectors(row, row.mode.width, False, (INT(0), self.extent(extent(row.index))), *scopes)
+        return whole
 
     def bounds(self, loop: Loop, n: ir.Value, scope: Scope) -> tuple[ir.Value, ir.Value]:
         """Where a loop over a range of ``n`` values begins and what it ends before."""
@@ -184,17 +202,17 @@ class Writer(Memory):
         return self.builder.select(self.builder.icmp_signed(relation, a, b), a, b)
 
     def in_vectors(
-        self, loop: Loop, width: int, over_tile: bool, bounds: tuple[ir.Value, ir.Value], scope: Scope
+        self, loop: Loop, width: int, over_tile: bool, bounds: tuple[ir.Value, ir.Value], *scopes: Scope
     ) -> None:
-        """A loop ``width`` values at a time, the last of them masked."""
+        """A loop ``width`` values at a time, the last of them masked; of several rows, each in its scope."""
         first, last = bounds
         if not over_tile and loop.is_whole and isinstance(known := extent(loop.index), int):
             rest = known % width
             if known > rest:
                 with self.range(first, INT(known - rest), width) as i:
-                    self.in_lanes(loop, i, None, scope)
+                    self.in_lanes(loop, i, None, *scopes)
             if rest:
-                self.in_lanes(loop, INT(known - rest), INT(rest), scope)
+                self.in_lanes(loop, INT(known - rest), INT(rest), *scopes)
             return
         if not loop.is_whole:
             last = self.larger(first, last)
@@ -202,23 +220,28 @@ class Writer(Memory):
         whole = self.builder.and_(n, INT(-width))
         whole = whole if loop.is_whole else self.builder.add(first, whole)
         with aligned_steps(self.builder, first, whole, width) as i:
-            self.in_lanes(loop, i, None, scope)
+            self.in_lanes(loop, i, None, *scopes)
         rest = self.builder.sub(last, whole)
         with self.builder.if_then(self.builder.icmp_signed(">", rest, INT(0)), likely=False):
-            self.in_lanes(loop, whole, rest, scope)
+            self.in_lanes(loop, whole, rest, *scopes)
 
-    def in_lanes(self, loop: Loop, first: ir.Value, count: ir.Value | None, scope: Scope) -> None:
+    def in_lanes(self, loop: Loop, first: ir.Value, count: ir.Value | None, *scopes: Scope) -> None:
         """The body of a loop for the values from ``first`` on, one a lane, in ``count`` lanes or in all."""
         self.lane, self.count, self.mask = loop.index, count, None
         if count is not None:
             width = self.plan.width
             iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
             self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
-        inner = {**scope, loop.index: Counter(first, 1)}
+        inner, *others = ({**scope, loop.index: Counter(first, 1)} for scope in scopes)
         assert isinstance(loop.mode, Vector)
         for name in loop.mode.copied:
             self.gather_rows(name, inner)
-        self.block(loop.body, inner)
+        if others:
+            (statement,) = loop.body
+            assert isinstance(statement, Accumulate)
+            self.add_rows(statement, (inner, *others))
+        else:
+            self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
 
     def at_the_one(self, loop: Loop, value: Expr, n: ir.Value, scope: Scope) -> None:
@@ -312,6 +335,14 @@ class Writer(Memory):
             if self.some_lanes:
                 after = lanes.select(self.mask, after, before)
             self.store(statement.target, Value(after, in_lanes), scope)
+
+    def add_rows(self, statement: Accumulate, scopes: Sequence[Scope]) -> None:
+        """Add what each of some rows has to what all of them are added to, in their order."""
+        rows = [[self.spread_real(v, True) for v in self.summands(statement, scope)] for scope in scopes]
+        total = self.spread_real(self.load(statement.target, scopes[0]), True)
+        for row in rows:
+            total = self.combined(statement, self.wide, total, row)
+        self.store(statement.target, Value(total, True), scopes[0])
 
     def one_after_the_other(self, statement: Accumulate, values: Sequence[ir.Value], scope: Scope) -> None:
         """Add what each lane has to an element of its own, in the order of the lanes: several may have the same."""
@@ -430,3 +461,16 @@ class Writer(Memory):
 def _goes_on(following: Statement) -> bool:
     """Whether the statement after a loop is a further part of its range."""
     return isinstance(following, Loop) and following.follows
+
+
+def _row_added(loop: Loop) -> Loop | None:
+    """The loop in lanes by which each pass of a loop adds a row to a sum that lies along it; None for other loops."""
+    match loop.body:
+        case (Loop(mode=Vector(copied=()), body=(Accumulate() as statement,)) as row,):
+            along, read = indices(statement.target), references(statement.value)
+            fits = row.is_whole and statement.equation.is_sum and loop.index not in along and row.index in along
+            plain = all(
+                affine(key) is not None for reference in (statement.target, *read) for key in subscripts(reference)
+            )
+            return row if fits and plain and size([loop.index], 2 * ROWS) >= 2 * ROWS else None
+    return None
