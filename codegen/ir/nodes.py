@@ -49,6 +49,7 @@ class Nodes:
         self._powers: dict[Node, tuple[Node, Expr]] = {}
         self._read: dict[int, Node] = {}
         self._below: dict[tuple[Node, ...], Sequence[Node]] = {}
+        """What some nodes are computed from, once it has been asked for: nothing is ever taken away."""
         self._held: list[Basic] = []
         """What was read: while it lives, no other object has its identity."""
         self.zero, self.one, self.minus_one = range(3)
@@ -87,13 +88,10 @@ class Nodes:
 
     def operation(self, head: type[Basic], operands: tuple[Node, ...]) -> Node:
         """The operation on these operands, as it is."""
-        table, key = self._found, operands
-        if head is Add:
-            table, key = self._sums, tuple(sorted(operands))
-        elif head is Mul:
-            table, key = self._products, tuple(sorted(operands))
-        else:
-            key = (head, *operands)
+        table: dict[Any, Node] = self._found
+        key: tuple[Any, ...] = (head, *operands)
+        if head is Add or head is Mul:
+            table, key = (self._sums if head is Add else self._products), tuple(sorted(operands))
         found = table.get(key)
         if found is None:
             found = table[key] = len(self.heads)
