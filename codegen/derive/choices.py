@@ -32,7 +32,7 @@ from sympy import (
 from sympy.core.basic import Basic
 from sympy.functions.elementary.piecewise import ExprCondPair
 
-from codegen.derive.nodes import Derivation, Slopes
+from codegen.derive.nodes import CHOOSING, Derivation, Slopes
 from codegen.functions import Price, equal, maximum, minimum, operation, select
 from codegen.functions.kinks import Extremum
 from codegen.ir.nodes import Node, Nodes
@@ -44,7 +44,7 @@ HALF = Rational(1, 2)
 def derivation_of(nodes: Nodes, results: Sequence[Node], inputs: Sequence[Node]) -> Derivation:
     """The derivation of some results by some leaves, with conditions if one of them depends on a choice."""
     derivation = Derivation(nodes, results, inputs)
-    chooses = any(nodes.heads[node] in _EDGES for node in derivation.active)
+    chooses = any(nodes.heads[node] in CHOOSING for node in derivation.active)
     return Choosing(nodes, results, inputs) if chooses else derivation
 
 

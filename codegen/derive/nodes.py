@@ -14,6 +14,7 @@ from sympy import Add, Expr, Mul, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
 
 from codegen.derive.local import derivative_of
+from codegen.functions import maximum, minimum, select
 from codegen.ir.nodes import Node, Nodes, Pattern, pattern
 from codegen.passes.stable_forms import stable
 from codegen.walk import rewrite
@@ -148,12 +149,16 @@ SHORT = 4
 """The products of all factors but one of up to so many are written out."""
 
 
+CHOOSING = frozenset({Piecewise, select, maximum, minimum})
+"""What has an edge to each of its branches: see :mod:`codegen.derive.choices`."""
+
+
 def is_differentiable(nodes: Nodes, node: Node) -> bool:
     """Whether a node has derivatives in real numbers, as (−2)^x has none; of conditions nobody asks for them."""
     head, operands = nodes.heads[node], nodes.operands[node]
     if not isinstance(head, type) or head in (Add, Mul) or (head is Pow and nodes.constant(operands[1]) is not None):
         return True
-    if head is Piecewise or not issubclass(head, Expr):
+    if head in CHOOSING or not issubclass(head, Expr):
         return True
     constants = tuple([nodes.constant(operand) for operand in operands])
     return all(_rule(head, constants, n) is not None for n, value in enumerate(constants) if value is None)

@@ -41,11 +41,15 @@ class Nodes:
         self.heads: list[Head] = []
         self.operands: list[tuple[Node, ...]] = []
         self._found: dict[Any, Node] = {}
+        self._sums: dict[tuple[Node, ...], Node] = {}
+        self._products: dict[tuple[Node, ...], Node] = {}
         self._integers: dict[int, Node] = {}
         self._constants: dict[Node, Expr] = {}
         self._parts: dict[Node, tuple[Expr, Node]] = {}
         self._powers: dict[Node, tuple[Node, Expr]] = {}
         self._read: dict[int, Node] = {}
+        self._below: dict[tuple[Node, ...], Sequence[Node]] = {}
+        """What some nodes are computed from, once it has been asked for: nothing is ever taken away."""
         self._held: list[Basic] = []
         """What was read: while it lives, no other object has its identity."""
         self.zero, self.one, self.minus_one = range(3)
@@ -56,9 +60,10 @@ class Nodes:
         """A table of its own with the same nodes."""
         new = object.__new__(Nodes)
         new.heads, new.operands, new._found = self.heads.copy(), self.operands.copy(), self._found.copy()
+        new._sums, new._products = self._sums.copy(), self._products.copy()
         new._integers, new._constants = self._integers.copy(), self._constants.copy()
         new._parts, new._powers = self._parts.copy(), self._powers.copy()
-        new._read, new._held = self._read.copy(), self._held.copy()
+        new._read, new._held, new._below = self._read.copy(), self._held.copy(), self._below.copy()
         new.zero, new.one, new.minus_one = self.zero, self.one, self.minus_one
         return new
 
@@ -83,10 +88,13 @@ class Nodes:
 
     def operation(self, head: type[Basic], operands: tuple[Node, ...]) -> Node:
         """The operation on these operands, as it is."""
-        key = (head, *(sorted(operands) if head is Add or head is Mul else operands))
-        found = self._found.get(key)
+        table: dict[Any, Node] = self._found
+        key: tuple[Any, ...] = (head, *operands)
+        if head is Add or head is Mul:
+            table, key = (self._sums if head is Add else self._products), tuple(sorted(operands))
+        found = table.get(key)
         if found is None:
-            found = self._found[key] = len(self.heads)
+            found = table[key] = len(self.heads)
             self.heads.append(head)
             self.operands.append(operands)
             if head is Mul and len(operands) == 2 and (value := self._constants.get(operands[0])) is not None:
@@ -127,9 +135,10 @@ class Nodes:
 
     def times(self, one: Node, other: Node) -> Node:
         """The product of two nodes."""
-        if one == self.one:
-            return other
-        return one if other == self.one else self.product((one, other))
+        parts, powers = self._parts, self._powers
+        if one in parts or other in parts or one in powers or other in powers or one == other:
+            return self.product((one, other))
+        return self.operation(Mul, (one, other))
 
     def product(self, factors: Iterable[Node]) -> Node:
         """The product, equal factors as powers, its number in front."""
@@ -295,16 +304,19 @@ class Nodes:
                     found.append(node)
         return found
 
-    def below(self, roots: Sequence[Node]) -> list[Node]:
+    def below(self, roots: Sequence[Node]) -> Sequence[Node]:
         """The same nodes in the order of their numbers: all of a table, for which no stack is needed."""
-        wanted = bytearray(max(roots, default=-1) + 1)
-        for root in roots:
-            wanted[root] = True
-        for node in range(len(wanted) - 1, -1, -1):
-            if wanted[node]:
-                for operand in self.operands[node]:
-                    wanted[operand] = True
-        return list(compress(range(len(wanted)), wanted))
+        key = tuple(roots)
+        if key not in self._below:
+            wanted, operands = bytearray(max(roots, default=-1) + 1), self.operands
+            for root in roots:
+                wanted[root] = True
+            for node in range(len(wanted) - 1, -1, -1):
+                if wanted[node]:
+                    for operand in operands[node]:
+                        wanted[operand] = True
+            self._below[key] = tuple(compress(range(len(wanted)), wanted))
+        return self._below[key]
 
     def operations(self, roots: Sequence[Node]) -> set[type[Basic]]:
         """The classes of the operations that some nodes are computed by."""

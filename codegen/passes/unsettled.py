@@ -39,7 +39,7 @@ SATURATING = frozenset({tanh, sigmoid})
 LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, hypot})
 """Factors that a logarithm is taken of otherwise."""
 LOGGED_1P = frozenset({exp, sigmoid, *LOGARITHMS_OF_COMPLEMENTS})
-SUMMED = frozenset({exp, cosh, *SATURATING, *COMPLEMENTS, *INTERCEPTS})
+SUMMED = frozenset({exp, cosh, *COMPLEMENTS, *INTERCEPTS})
 """What a sum is written otherwise for."""
 MULTIPLIED = frozenset({exp, sinh, cosh, *DECAYING, *DAMPING, *DECAY_OF_TAILS, expm1, besseli, log_sum_exp, hypot})
 """What a product is written otherwise for."""
@@ -61,9 +61,12 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
     [False, True, False, True, False, True]
     """
     there = {nodes.heads[node] for node in order}
-    asked = {head: rule for head, (rule, about) in _RULES.items() if about is None or not about.isdisjoint(there)}
+    asked: dict[Head, list[Callable[[Nodes, Node], bool]]] = {}
+    for head, rule, about in _RULES:
+        if about is None or not about.isdisjoint(there):
+            asked.setdefault(head, []).append(rule)
     heads = nodes.heads
-    return [node for node in order if heads[node] in asked and asked[heads[node]](nodes, node)]
+    return [node for node in order if (rules := asked.get(heads[node])) and any(rule(nodes, node) for rule in rules)]
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
@@ -116,12 +119,8 @@ def _are_up_to_sign(nodes: Nodes, one: Node, other: Node) -> bool:
 
 def _sum(nodes: Nodes, node: Node) -> bool:
     found = list(terms(nodes, node))
-    heads = [nodes.heads[rest] for _, rest in found]
     present = {rest for _, rest in found}
-    numbers = [number for number, rest in found if rest == nodes.one]
     if len(found) == 2 and _is_of_two(nodes, found):
-        return True
-    if numbers and not SATURATING.isdisjoint(heads):
         return True
     for _, rest in found:
         powers = list(factors(nodes, rest))
@@ -133,6 +132,14 @@ def _sum(nodes: Nodes, node: Node) -> bool:
         slopes = {slope for slope, _ in INTERCEPTS.values()}
         return not slopes.isdisjoint(_bases(nodes, found))
     return False
+
+
+def _saturates(nodes: Nodes, node: Node) -> bool:
+    """A number and a function that rounds to ±1."""
+    operands = nodes.operands[node]
+    if not any(nodes.constant(operand) is not None for operand in operands):
+        return False
+    return any(nodes.heads[nodes.parted(operand)[1]] in SATURATING for operand in operands)
 
 
 def _bases(nodes: Nodes, found: Sequence[tuple[Expr, Node]]) -> set[Head]:
@@ -302,12 +309,13 @@ def _log1p(nodes: Nodes, node: Node) -> bool:
     return nodes.heads[base] in LOGGED_1P
 
 
-_RULES: Mapping[Head, tuple[Callable[[Nodes, Node], bool], frozenset[Head] | None]] = {
-    Add: (_sum, SUMMED),
-    Mul: (_product, frozenset({*MULTIPLIED, log1mexp})),
-    Pow: (_power, None),
-    log: (_log, None),
-    log1p: (_log1p, None),
-    lambert_w: (lambda nodes, node: True, None),
-}
+_RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | None]] = (
+    (Add, _saturates, SATURATING),
+    (Add, _sum, SUMMED),
+    (Mul, _product, frozenset({*MULTIPLIED, log1mexp})),
+    (Pow, _power, None),
+    (log, _log, None),
+    (log1p, _log1p, None),
+    (lambert_w, lambda nodes, node: True, None),
+)
 """By the operation at which a rule begins, whether it may apply, and without which functions it does not."""

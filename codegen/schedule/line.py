@@ -182,7 +182,8 @@ class Instructions:
 
     def add(self, node: Node) -> Value:
         """A sum; products after the first term are fused to it."""
-        terms = sorted(self.nodes.operands[node], key=lambda term: bool(self._fused(term)))
+        operands = self.nodes.operands[node]
+        terms = [*[t for t in operands if not self._fused(t)], *[t for t in operands if self._fused(t)]]
         chains = CHAINS if len(terms) >= LONG else 1
         totals = [self._chain(terms[n::chains]) for n in range(chains)]
         while len(totals) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ import sympy
 from sympy import Expr, IndexedBase, Max, Min, Piecewise, Symbol, atan2, cos, erf, exp, sin, sqrt, tanh
 
 from codegen import compile, from_expressions, gradient
+from codegen.emit.vector.assembly import BIAS
 from codegen.functions import clip, hypot, relu, sign
 from codegen.ir.graph import Graph
 from codegen.runtime.machine import feasible, host
@@ -112,6 +114,24 @@ def test_registers_are_given_up_for_what_is_needed_first() -> None:
     assert assembly is not None
     written = sum("(%rbp)" in line and line.startswith("vmovsd %xmm") for line in assembly.text)
     assert written < 0.4 * len(assembly.line.groups)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_all_that_is_kept_lies_in_the_workspace(name: str) -> None:
+    entries, inputs = GRAPHS[name]
+    graph = from_expressions(entries, inputs)
+    function = compile(gradient(graph, "e") if "e" in entries else graph, target=WIDE, cache=False)
+    straight = function.report.compilation.straight
+    assert straight is not None
+    assembly = straight.assembly
+    assert assembly is not None
+    ends = [0]
+    for line in assembly.text:
+        for offset in re.findall(r"(-?\d+)\(%rbp\)", line):
+            size = WIDE.register if line.startswith("vmovups") else assembly.item
+            ends.append(BIAS + int(offset) + size)
+            assert BIAS + int(offset) >= 0
+    assert max(ends) == assembly.room * assembly.item
 
 
 def test_functions_of_more_numbers_than_registers_are_llvms() -> None:

@@ -10,6 +10,7 @@ from sympy import (
     Abs,
     Eq,
     Expr,
+    IndexedBase,
     Max,
     Min,
     Ne,
@@ -137,6 +138,18 @@ def test_derivatives_grow_as_their_formulas() -> None:
     sizes = []
     for length in (250, 500):
         formulas = codegen.gradient(chain(length), "f").formulas
+        assert formulas is not None
+        sizes.append(len(formulas.nodes.below(list(formulas.assigned.values()))))
+    assert sizes[1] < 2.1 * sizes[0]
+
+
+def test_second_derivatives_of_a_maximum_grow_with_its_numbers() -> None:
+    sizes = []
+    for count in (80, 160):
+        v = IndexedBase("v", shape=(count,), real=True)
+        entries: dict[str, Expr] = {f"t{n}": sin(v[n]) * v[n] for n in range(count)}
+        entries["f"] = Max(*(Symbol(name, real=True) for name in entries), evaluate=False)
+        formulas = codegen.hessian(codegen.from_expressions(entries, [v]), "f").formulas
         assert formulas is not None
         sizes.append(len(formulas.nodes.below(list(formulas.assigned.values()))))
     assert sizes[1] < 2.1 * sizes[0]

@@ -88,6 +88,7 @@ class Straight:
         self.graph, self.found = graph, formulas
         self.nodes: Nodes = formulas.nodes.copy()
         self.outputs: list[Variable] = []
+        self._names = {*formulas.variables}
         self.assigned: dict[Cell, Node] = {}
 
     @staticmethod
@@ -111,6 +112,7 @@ class Straight:
     def put(self, variable: Variable, elements: Iterable[Node]) -> None:
         """Another output."""
         self.outputs.append(variable)
+        self._names.add(variable.name)
         self.assigned.update((Cell(variable.name, place), node) for place, node in zip(places(variable), elements))
 
     def derived(self) -> Graph:
@@ -122,7 +124,7 @@ class Straight:
         return Graph.of_formulas(self.graph.inputs, formulas, [variable.name for variable in self.outputs])
 
     def name(self, wanted: str) -> str:
-        return fresh_name(wanted, {*self.found.variables, *(variable.name for variable in self.outputs)})
+        return fresh_name(wanted, self._names)
 
     def columns(self, wrt: Sequence[str]) -> list[tuple[Variable, tuple[int, ...]]]:
         """The elements of some inputs, one after the other."""
