@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sympy import Indexed
 from sympy.core.basic import Basic
 
-from codegen import Equation, Graph, Index, Reduction, Variable, compile
+from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, compile
 from codegen.dtypes import Dtype
 from codegen.walk import base_name, rewrite, subscripts
 from symnn.arrays import Floats, real
-from symnn.checkpoint import Checkpoint, target_scaling
-from symnn.data import Dataset, Split
+from symnn.checkpoint import Checkpoint
 from symnn.descent import Descent
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.evaluation import probabilities
@@ -30,6 +31,9 @@ from symnn.optimisers import OPTIMISERS, Optimiser
 from symnn.parametrised import Model
 from symnn.schedules import SCHEDULES
 from symnn.training import data_and_settings, settings_of
+from symnn.training.rows import fitted
+
+Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 
 class Spread(NamedTuple):
@@ -83,16 +87,18 @@ def ensemble(
     members: int = 8,
     seeds: Sequence[int] | None = None,
     learning_rates: Sequence[float] | None = None,
+    weights: ArrayLike | None = None,
     dtype: Dtype = "float64",
 ) -> Ensemble:
     """Train so many networks together, as :func:`symnn.train` trains one, on the same rows in the same order.
 
-    data, y, settings: as for :func:`symnn.train`. seeds: those of the first parameters, from the settings' seed on
-    unless given; learning_rates: one for each, that of the settings unless given. Each member keeps the parameters of
-    the epoch that was best for it; with ``patience`` training ends when none has become better for so long.
+    data, y, settings, weights: as for :func:`symnn.train`. seeds: those of the first parameters, from the settings'
+    seed on unless given; learning_rates: one for each, that of the settings unless given. Each member keeps the
+    parameters of the epoch that was best for it; with ``patience`` training ends when none has become better for so
+    long.
 
     Raises :class:`SymnnError` for networks with dropout, noise or batch_norm, sequences whose length each call decides,
-    weights of rows, a clipped gradient, L-BFGS, and a schedule that looks at losses.
+    a clipped gradient, L-BFGS, and a schedule that looks at losses.
 
     >>> x = np.linspace(-1, 1, 200)[:, None]
     >>> from symnn.layers.dense import dense
@@ -101,7 +107,7 @@ def ensemble(
     >>> found.members[0].predict([[0.5]]).round(2), found.losses.shape
     (array([[1.]]), (5, 3))
     """
-    dataset, given = data_and_settings(network, data, y, settings, None)
+    dataset, given = data_and_settings(network, data, y, settings, weights)
     chosen = settings_of(network, given)
     count = whole_number("members", members, 1)
     firsts = [chosen.seed + n for n in range(count)] if seeds is None else [*seeds]
@@ -109,29 +115,26 @@ def ensemble(
     for name, values in (("seeds", firsts), ("learning_rates", rates)):
         if len(values) != count:
             raise SymnnError(f"{name}: found {len(values)}, expected {count}, one for each member")
-    _check(network, dataset, chosen)
+    _check(network, chosen)
     thetas = [network.initial_parameters(seed) for seed in firsts]
-    graph = of_members(network, count)
-    parts = {name: np.stack([network.unmerged(theta)[name] for theta in thetas], axis=-1) for name in network.layout}
-    model = Model.from_graph(graph.with_outputs("total"), parts, ["x"], loss="total", dtype=dtype)
+    rows, held, _ = (part.arrays for (part,) in fitted(network.compile(dtype), dataset, chosen.class_weights))
+    is_weighted = len(rows) > len(network.data)
+    model, losses_of = _compiled(network.with_weights if is_weighted else network, count, dtype)
     optimiser = OPTIMISERS[chosen.optimiser]
     numbers = {name: getattr(chosen, name) for name in optimiser.settings if name != "learning_rate"}
     descent = Descent(model, np.stack(thetas, axis=-1).ravel(), _with_rates(optimiser), **numbers)
-    losses = _trained(network, dataset, chosen, graph, descent, rates)
-    best = np.stack([each for each, _ in losses.best], axis=-1)
+    losses, best = _trained(chosen, losses_of, descent, rates, rows, held)
     members_found = tuple(Checkpoint.of(network, np.ascontiguousarray(best[:, n]), dataset) for n in range(count))
-    return Ensemble(members_found, np.array(losses.all))
+    return Ensemble(members_found, losses)
 
 
-def _check(network: Network, dataset: Dataset, settings: Any) -> None:
+def _check(network: Network, settings: Any) -> None:
     if not isinstance(network, Network):
         raise SymnnError(f"network: found {type(network).__name__}, expected a network of layers")
     if network.differs or network.takes_sequences or len(network.input_variables) != 1 or network.steps != "all":
         raise SpecError(
             "network: found dropout, noise, batch_norm, several inputs or sequences of any length, expected none"
         )
-    if dataset.train.weights is not None or settings.class_weights is not None:
-        raise DataError("weights: found some, expected none for an ensemble")
     if settings.optimiser not in OPTIMISERS or settings.gradient_clip is not None:
         raise SpecError("settings: found lbfgs or gradient_clip, expected neither for an ensemble")
     if settings.schedule.name == "plateau":
@@ -183,6 +186,17 @@ def of_members(network: Network, count: int) -> Graph:
     return Graph(inputs, (*equations, total), (loss, "total"))
 
 
+@lru_cache(maxsize=32)
+def _compiled(network: Network, count: int, dtype: Dtype) -> tuple[Model, CompiledFunction]:
+    """The model that is trained, and the function of the losses of its members."""
+    graph = of_members(network, count)
+    shapes = {variable.name: variable.shape for variable in graph.inputs}
+    parts = {name: np.zeros([int(n) for n in shapes[name]]) for name in network.layout}
+    model = Model.from_graph(graph.with_outputs("total"), parts, ["x"], loss="total", dtype=dtype)
+    pack = {"theta": [*network.layout]}
+    return model, compile(graph.with_outputs("loss"), dtype=dtype, pack=pack, tier="light")
+
+
 def _with_rates(optimiser: Optimiser) -> Optimiser:
     """The same with a learning rate of its own for each parameter, which is carried along."""
 
@@ -196,50 +210,36 @@ def _with_rates(optimiser: Optimiser) -> Optimiser:
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Losses:
-    """Those of every epoch, and of each member its best parameters with their loss."""
-
-    all: list[Floats]
-    best: list[tuple[np.ndarray, float]]
-
-
 def _trained(
-    network: Network, dataset: Dataset, settings: Any, graph: Graph, descent: Descent, rates: Floats
-) -> _Losses:
-    count, dtype = len(rates), descent.theta.dtype
-    evaluate = compile(graph.with_outputs("loss"), dtype=dtype.name, pack={"theta": [*network.layout]}, tier="light")
-    rows, held = (_arrays(network, dataset, split, dtype) for split in (dataset.train, dataset.validation))
+    settings: Any,
+    losses_of: CompiledFunction,
+    descent: Descent,
+    rates: Floats,
+    rows: Arrays,
+    held: Arrays,
+) -> tuple[Floats, np.ndarray]:
+    """The losses of every epoch, and of each member the parameters of its best one, a column."""
+    count = len(rates)
     checked = descent.checked(*rows)
     judged = held if len(held[0]) else rows
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     schedule = SCHEDULES[settings.schedule.name]
     factor, factors = schedule.start(1.0, settings.epochs, [], **dict(settings.schedule.parameters))
-    found = _Losses([], [(descent.theta.reshape(-1, count)[:, n].copy(), inf) for n in range(count)])
-    idle = 0
+    theta, rate = (array.reshape(-1, count) for array in (descent.theta, descent.state["learning_rate"]))
+    found: list[Floats] = []
+    best, least, idle = theta.copy(), np.full(count, inf), 0
     for _ in range(settings.epochs):
-        descent.state["learning_rate"].reshape(-1, count)[...] = rates * factor
+        rate[...] = rates * factor
         *_, passed = descent.over(checked, generator.permutation(len(rows[0])), settings.batch_size)
         if not isfinite(descent.mean(passed)):
             raise SymnnError(
-                f"the loss of a member is not finite in epoch {len(found.all) + 1}; expected smaller learning rates"
+                f"the loss of a member is not finite in epoch {len(found) + 1}; expected smaller learning rates"
             )
-        found.all.append(np.array(evaluate(descent.theta, *judged), np.float64))
-        better = [n for n in range(count) if found.all[-1][n] < found.best[n][1]]
-        for n in better:
-            found.best[n] = descent.theta.reshape(-1, count)[:, n].copy(), float(found.all[-1][n])
-        idle = 0 if better else idle + 1
+        found.append(np.array(losses_of(descent.theta, *judged), np.float64))
+        (better,) = np.nonzero(found[-1] < least)
+        best[:, better], least[better] = theta[:, better], found[-1][better]
+        idle = 0 if better.size else idle + 1
         if settings.patience is not None and idle >= settings.patience:
             break
         factor = factors.send(0.0)
-    return found
-
-
-def _arrays(network: Network, dataset: Dataset, split: Split, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as the graph takes them."""
-    (x,) = network.inputs_of(split.x, dtype)
-    if split.y.dtype == np.int64 and network.loss_row.target == "labels":
-        return x, split.y
-    scaling = target_scaling(network, dataset)
-    values = split.y if scaling is None else scaling.standardise(split.y)
-    return x, np.ascontiguousarray(values, dtype=dtype)
+    return np.array(found), best

@@ -70,6 +70,20 @@ def test_a_member_is_the_network_trained_alone() -> None:
     np.testing.assert_array_equal(chances.spread, alone.std(axis=0))
 
 
+def test_rows_that_count_twice_are_two_rows() -> None:
+    """In batches of all rows, whose order does not matter; class weights multiply weights of rows."""
+    counts = np.random.default_rng(1).integers(1, 4, len(X))
+    settings = {"epochs": 3, "batch_size": 500, "optimiser": "gradient_descent", "learning_rate": 0.5}
+    plain: dict[str, Any] = {"standardise": False, "validation_fraction": 0, "test_fraction": 0}
+    by_weight = symnn.Dataset.from_arrays(X, Y, weights=counts, **plain)
+    repeated = symnn.Dataset.from_arrays(np.repeat(X, counts, axis=0), np.repeat(Y, counts), **plain)
+    by_class = symnn.Dataset.from_arrays(X, Y, weights=np.where(Y == 1, counts / 4, counts), **plain)
+    one, two = (symnn.ensemble(NETWORK, data, settings, members=2) for data in (by_weight, repeated))
+    three = symnn.ensemble(NETWORK, by_class, {**settings, "class_weights": {"0": 1.0, "1": 4.0}}, members=2)
+    for found in (two, three):
+        np.testing.assert_allclose(one.losses, found.losses, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
