@@ -25,11 +25,14 @@ violations.flatMap(({id, help, nodes}) => nodes.map(({html}) => `${id}: ${help}:
 
 
 def violations(page: Page) -> list[str]:
-    """Each as rule, its words and the element, in light and in dark."""
+    """Each as rule, its words and the element: in light and wide, in dark and narrow."""
     assert FOUND is not None
     page.value(f"{FOUND.read_text(encoding='utf-8')}; 0")
     found = []
-    for scheme in ("light", "dark"):
+    for scheme, width in (("light", 1200), ("dark", 360)):
         page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        found += [f"{scheme}: {fault}" for fault in page.value(RUN)]
+        page.size(width, 900)
+        page.value("await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+        found += [f"{scheme}, {width} px: {fault}" for fault in page.value(RUN)]
+    page.size(1200, 900)
     return found
