@@ -16,6 +16,12 @@
   for (const e of document.querySelectorAll('[aria-labelledby]')) {
     if (!document.getElementById(e.getAttribute('aria-labelledby'))) faults.push('labelled by nothing');
   }
+  for (const e of document.querySelectorAll('th')) if (!e.textContent.trim()) faults.push('a column without a name');
+  for (const e of document.querySelectorAll('[role=heading]')) if (!e.getAttribute('aria-level')) faults.push('a heading without a level');
+  for (const e of document.querySelectorAll('main *')) {
+    const scrolled = e.scrollWidth > e.clientWidth + 1 && ['auto', 'scroll'].includes(getComputedStyle(e).overflowX);
+    if (scrolled && e.tabIndex < 0 && !e.querySelector('a, button, select, input, [tabindex]')) faults.push(`keys do not scroll ${e.localName}.${e.className}`);
+  }
   for (const e of document.querySelectorAll('[tabindex]')) if (+e.getAttribute('tabindex') > 0) faults.push('tabindex > 0');
   if (!document.documentElement.lang || !document.title || !document.querySelector('main')) faults.push('page');
   return faults;

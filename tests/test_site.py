@@ -13,6 +13,8 @@ import pytest
 
 import codegen
 import symnn
+from tests.axe import needs_axe, violations
+from tests.browser import browser
 from tests.pages import ROOT, chapters
 
 pytestmark = pytest.mark.slow
@@ -70,3 +72,11 @@ def test_formulas_are_mathematics_and_chapters_notebooks(site: Path) -> None:
     written = {path.stem for path in (site / "notebooks").iterdir()}
     assert written == {chapter.stem for chapter in chapters()}
     assert json.loads((site / "notebooks" / "paths.ipynb").read_text(encoding="utf-8"))["nbformat"] == 4
+
+
+@needs_axe
+def test_axe_finds_nothing_wrong(site: Path) -> None:
+    with browser() as page:
+        for name in ("index.html", "course/paths.html", "reference/codegen.html"):
+            page.open(site / name)
+            assert violations(page) == [], name

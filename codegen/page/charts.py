@@ -136,14 +136,18 @@ def rounded(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def _powers(low: float, high: float, most: int = 6) -> list[float]:
-    """Powers of ten between two exponents; within less than two decades also what is between."""
+    """Powers of ten between two exponents; within less than two decades also what is between.
+
+    >>> _powers(-3.2, 1.1), _powers(-0.2, 0.8), _powers(-0.25, -0.15)
+    ([0.001, 0.01, 0.1, 1.0, 10.0], [1.0, 2.0, 5.0], [0.6, 0.65, 0.7])
+    """
     step = max(1, ceil((high - low) / most))
     found = [float(f"1e{e}") for e in range(ceil(low), floor(high) + 1, step) if -324 < e < 309]
     if len(found) >= 2:
         return found
-    return [
-        f * 10.0**e for e in range(floor(low), ceil(high) + 1) for f in (1, 2, 5) if low <= log10(f * 10.0**e) <= high
-    ]
+    decades = range(floor(low), ceil(high) + 1)
+    found = [value for e in decades for f in (1, 2, 5) if low <= log10(value := f * 10.0**e) <= high]
+    return found if len(found) >= 2 else rounded(10.0**low, 10.0**high)
 
 
 def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> list[str]:
@@ -169,8 +173,9 @@ def _frame(across: Scale, up: Scale, x: Axis, y: Axis) -> list[str]:
 
 def _tick(value: float, axis: Axis) -> str:
     if axis.logarithmic and value > 0 and (value < 1e-3 or value >= 1e4):
-        exponent = round(log10(value))
-        return "10" + str(exponent).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+        factor, exponent = f"{value:.5e}".split("e")
+        power = "10" + str(int(exponent)).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+        return power if float(factor) == 1 else f"{float(factor):g}·{power}"
     return f"{value:.6g}".replace("-", "−")
 
 

@@ -28,6 +28,8 @@ from symnn.inspect.trace import Arrival, Edge, Trace, trace
 
 SCALARS, SCALAR_EDGES = 200, 2_000
 """Graphs up to this size are shown neuron by neuron, larger ones array by array."""
+ARRAYS = 500
+"""Equations of a recurrence, array by array and step by step: those of 54 steps of an LSTM take 2 MB of a page."""
 
 Value: TypeAlias = "float | NDArray[np.float64]"
 
@@ -131,7 +133,7 @@ def steps(
     index graph of up to 200 scalar equations is shown neuron by neuron and sample by sample, a larger one as arrays, of
     a recurrence those of each step.
 
-    Raises :class:`InspectError` for a recurrence of more than 200 equations, and
+    Raises :class:`InspectError` for a recurrence of more than 500 equations, and
     :class:`codegen.CheckError` naming the input whose value does not fit, :class:`codegen.GraphError` and
     :class:`codegen.DerivationError` for vertices that are unknown or have no derivative.
 
@@ -173,8 +175,8 @@ def steps(
         graph = sized.unroll()
     elif sized.scans:
         graph = step_by_step(sized)
-        if (count := len(graph.equations)) > SCALARS:
-            raise InspectError(f"found a recurrence of {count:,} equations step by step, expected at most {SCALARS}")
+        if (count := len(graph.equations)) > ARRAYS:
+            raise InspectError(f"found a recurrence of {count:,} equations step by step, expected at most {ARRAYS}")
     traced = trace(graph, of, sources)
     vocabulary = Vocabulary.of(graph, traced.graph)
     script = Text(vocabulary)

@@ -43,7 +43,7 @@ def differences(network: Network, theta: np.ndarray, sample: Sample) -> Section:
     few, more = pictures[:SHOWN], pictures[SHOWN:]
     rest = details(f"{len(more)} more parameters", f'<div class="pair">{"".join(more)}</div>') if more else ""
     report = check(network)
-    checked = table(report.cells[0], report.cells[1:])
+    checked = table([name or "verdict" for name in report.cells[0]], report.cells[1:])
     verdict = "passed" if report.passed else "failed"
     return Section(
         "check",

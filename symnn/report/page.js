@@ -24,6 +24,15 @@
     return text.replace('-', '−').replace('e+', 'e').replace('e-', 'e−');
   };
 
+  // --- what is larger than its place is scrolled by keys too -----------------------------------------------------------
+
+  const sizes = new ResizeObserver((found) => {
+    for (const {target} of found) if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+  });
+  const observe = (within) => all('.scroll', within).forEach((found) => sizes.observe(found));
+  observe(document);
+  document.addEventListener('added', ({target}) => observe(target));
+
   // --- places of one vertex light up together ------------------------------------------------------------------------
 
   const places = new Map();

@@ -490,6 +490,7 @@ const change = (values) => {
 const formulas = () => {
   const read = new DOMParser().parseFromString(network.formulas, 'text/html');
   at('formulas').replaceChildren(...[...read.body.childNodes].map((node) => document.adoptNode(node)));
+  at('formulas').dispatchEvent(new CustomEvent('added', {bubbles: true}));
 };
 
 // --- controls ------------------------------------------------------------------------------------------------------------

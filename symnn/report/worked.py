@@ -77,7 +77,7 @@ def _path_panel(ways: Mapping[str, Any]) -> str:
         '<div class="paths"><h3>The same derivative as the sum over all paths</h3><div class="controls">'
         + choice("path-source", "From", options)
         + button("Walk the paths", "walk")
-        + '</div><ol class="path-list" id="path-list"></ol>'
+        + '</div><ol class="path-list" id="path-list" tabindex="0" aria-label="The paths"></ol>'
         '<p class="path-sum" id="path-sum" aria-live="polite"></p></div>'
     )
 

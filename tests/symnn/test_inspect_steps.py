@@ -276,8 +276,8 @@ def test_a_recurrence_that_is_no_small_one_goes_step_by_step(time: int | str) ->
 
 
 def test_a_long_recurrence_is_refused() -> None:
-    inputs = {"time": 90, "features": 3}
+    inputs = {"time": 200, "features": 3}
     network = Network.from_spec({"inputs": inputs, "layers": [{"recurrent": 8}, {"dense": 2}], "loss": "huber"})
-    values = {**network.unmerged(network.initial_parameters(0)), "x": np.zeros((1, 90, 3)), "y": np.zeros((1, 2))}
-    with pytest.raises(InspectError, match="step by step, expected at most 200"):
+    values = {**network.unmerged(network.initial_parameters(0)), "x": np.zeros((1, 200, 3)), "y": np.zeros((1, 2))}
+    with pytest.raises(InspectError, match="step by step, expected at most 500"):
         steps(network, values)

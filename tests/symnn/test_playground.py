@@ -29,6 +29,7 @@ from symnn.optimisers import OPTIMISERS
 from symnn.report import playground as module
 from symnn.report.server import MAX_BODY, RequestError, Server, made
 from symnn.spec import load_spec
+from tests.axe import needs_axe, violations
 from tests.browser import Page, browser, executable
 
 SPEC = {"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
@@ -503,6 +504,16 @@ def test_the_surface_has_the_loss_that_the_ways_end_with(window: Page, server: S
         "const {buffer} = map.getContext('2d').getImageData(0, 0, 400, 400).data; new Set(new Uint32Array(buffer)).size"
     )
     assert colours >= 14
+
+
+@needs_axe
+def test_axe_finds_nothing_wrong(window: Page, server: Server) -> None:
+    page = opened(window, server, "layers=4:=x**2;3:relu")
+    assert violations(page) == []
+    page.value("document.getElementById('play-formula-0').value = 'b(x)'")
+    wrong = "document.getElementById('play-formula-0').dispatchEvent(new Event('change'))"
+    assert "not a known function" in acted(page, wrong)
+    assert violations(page) == []
 
 
 @needs_browser

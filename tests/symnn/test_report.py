@@ -28,6 +28,7 @@ from symnn.report.example import samples
 from symnn.report.learning import followed, mistakes, read_history
 from symnn.spec import TrainingSpec
 from symnn.training import targets_for, train
+from tests.axe import needs_axe, violations
 from tests.browser import Page, browser, executable
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -300,6 +301,11 @@ def test_everything_has_a_name_a_place_in_the_order_of_keys_and_contrast(shown: 
     for _ in range(3):
         shown.press("Tab")
     assert shown.value("document.activeElement.closest('.bar') !== null")
+
+
+@needs_axe
+def test_axe_finds_nothing_wrong(shown: Page) -> None:
+    assert violations(shown) == []
 
 
 @needs_browser
