@@ -58,9 +58,16 @@ def drawing(graph: Graph, *, standalone: bool = False) -> str:
     return picture(boxes, read, title=f"Graph of {', '.join(graph.outputs[:4])}", standalone=standalone)
 
 
-def picture(boxes: Sequence[Box], read: Mapping[str, Sequence[str]], *, title: str, standalone: bool = False) -> str:
-    """The boxes in columns; ``read`` says what each reads, in computing order."""
-    if len(boxes) > MOST or sum(map(len, read.values())) > MOST_LINES:
+def picture(
+    boxes: Sequence[Box],
+    read: Mapping[str, Sequence[str]],
+    *,
+    title: str,
+    standalone: bool = False,
+    most: int = MOST,
+) -> str:
+    """The boxes in columns; ``read`` says what each reads, in computing order. More than ``most`` are folded."""
+    if len(boxes) > most or sum(map(len, read.values())) > MOST_LINES:
         boxes, read = folded(boxes, read)
     found = layout(read)
     widths = [0.0] * found.columns

@@ -34,7 +34,7 @@ def worked(network: Network, theta: np.ndarray, chosen: Sequence[Sample]) -> Sec
     boxes = [_box(vertex, first.of) for vertex in first.vertices]
     known = {vertex.name for vertex in first.vertices}
     read = {vertex.name: [name for name in vertex.reads if name in known] for vertex in first.vertices}
-    drawn = picture(boxes, read, title="The graph with its values")
+    drawn = picture(boxes, read, title="The graph with its values", most=len(boxes))  # every one is stepped to
     ways = _paths(first, read)
     data = {
         "of": first.of,

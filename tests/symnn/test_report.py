@@ -23,9 +23,10 @@ from symnn.network import Network, dense
 from symnn.optimisers import OPTIMISERS
 from symnn.report import report
 from symnn.report.differences import errors
-from symnn.report.document import as_json
+from symnn.report.document import as_json, document
 from symnn.report.example import samples
 from symnn.report.learning import followed, mistakes, read_history
+from symnn.report.worked import worked
 from symnn.spec import TrainingSpec
 from symnn.training import targets_for, train
 from tests.axe import needs_axe, violations
@@ -327,3 +328,27 @@ def test_the_first_picture_is_there_at_once_and_nothing_moves(shown: Page) -> No
         " setTimeout(() => done(0), 300); })"
     )
     assert moved < 0.05
+
+
+@needs_browser
+def test_every_vertex_of_a_long_recurrence_is_in_the_drawing_and_scrolled_to(tmp_path: Path) -> None:
+    inputs = {"time": 70, "features": 1}
+    network = Network.from_spec({"inputs": inputs, "layers": [{"recurrent": 1}, {"dense": 1}], "loss": "huber"})
+    path = tmp_path / "long.html"
+    theta = network.initial_parameters(0)
+    chosen = samples(network, None)[:1]
+    path.write_text(document("long", "", {}, [worked(network, theta, chosen)], ""), encoding="utf-8")
+    with browser() as found:
+        found.open(path)
+        drawn, steps, seen = found.value(
+            "const {vertices} = JSON.parse(document.getElementById('data').textContent).steps;"
+            "const boxes = new Set([...document.querySelectorAll('.canvas .vertex')].map((box) => box.dataset.v));"
+            "const slider = document.getElementById('step'), canvas = document.querySelector('.canvas');"
+            "slider.value = 150; slider.dispatchEvent(new Event('input'));"
+            "const now = document.querySelector('.vertex.now-forward').getBoundingClientRect();"
+            "const frame = canvas.getBoundingClientRect();"
+            "[vertices.filter(({name}) => boxes.has(name)).length, vertices.length,"
+            " now.left >= frame.left && now.right <= frame.right && now.top >= frame.top && now.bottom <= frame.bottom]"
+        )
+    assert drawn == steps > 200
+    assert seen
