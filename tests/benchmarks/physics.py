@@ -319,6 +319,28 @@ def measure_laplacian(seconds: float, say: Callable[[str], None]) -> None:
             say(f"Laplacian of {count} inputs {way}: {spent:7.0f} µs, compiled in {compiling[way]:.1f} s")
 
 
+RATES = (1e-2, 3e-2, 1e-1)
+"""Learning rates, of which the best counts."""
+
+
+def measure_starts(say: Callable[[str], None]) -> None:
+    """Print the losses after 300 steps of Adam and of SOAP, with the best learning rate of each."""
+    import symnn
+    from tests.benchmarks.equations import SPECS
+
+    for name in ("poisson", "burgers"):
+        physics = symnn.Physics.from_spec(SPECS / f"{name}.yaml")
+        assert physics.spec is not None
+        problem = physics.compile().least_squares(
+            *(physics.spec.points(part, 512, number) for number, part in enumerate(physics.spec.on_points))
+        )
+        for method in ("adam", "soap"):
+            ways = [[{method: {"iterations": 300, "learning_rate": rate}}] for rate in RATES]
+            start = physics.initial_parameters(0)
+            losses = [symnn.solve(problem, start, methods=way, progress=False).loss for way in ways]
+            say(f"{name}, 300 steps of {method}: loss {min(losses):.1e}")
+
+
 def measure_orders(seconds: float, say: Callable[[str], None]) -> None:
     """Print what derivatives of orders 2 and 8 take at 1,024 points, without and with the gradient of their square."""
     import symnn
@@ -354,6 +376,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
             measure_sketch(say)
             measure_laplacian(found.seconds, say)
             measure_orders(found.seconds, say)
+            measure_starts(say)
         from tests.benchmarks.equations import solve_all
 
         solve_all(found.names, found.seeds, found.limit, say)
