@@ -242,8 +242,9 @@ ITERATIONS: dict[str, Callable[[Problem], Call]] = {"symnn": our_iteration, "JAX
 
 
 def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
-    """Print what an iteration takes, beside the machine's rate of symmetric products; False if the losses differ."""
-    from scipy.linalg.blas import dsyrk
+    """Print what an iteration takes, beside its parts and the machine's rate; False if the losses differ."""
+    from scipy.linalg.blas import dsyrk, ssyrk
+    from scipy.linalg.lapack import dpotrf
 
     from tests.benchmarks.timing import interleaved
 
@@ -258,11 +259,22 @@ def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
     if not np.allclose(list(losses.values()), losses["symnn"], rtol=1e-8):
         say(f"the losses after one step differ: {losses}")
         return False
-    table = np.random.default_rng(0).standard_normal((ITERATION.samples, given.theta.size))
-    times = interleaved({**calls, "JᵀJ alone, BLAS": lambda: dsyrk(1.0, table.T, lower=1)}, seconds, time.process_time)
+    count = given.theta.size
+    table = np.random.default_rng(0).standard_normal((ITERATION.samples, count))
+    single, square = table.astype(np.float32), table[:count]
+    gram = table.T @ table
+    parts = {
+        "JᵀJ alone": lambda: dsyrk(1.0, table.T, lower=1),
+        "JᵀJ in float32": lambda: ssyrk(1.0, single.T, lower=1),
+        "Cholesky factor": lambda: dpotrf(gram, lower=1),
+        "a square product": lambda: square @ square,
+    }
+    times = interleaved({**calls, **parts}, seconds, time.process_time)
     for name, spent in times.items():
-        say(f"Levenberg-Marquardt, {ITERATION.samples:,} × {given.theta.size}: {name:<16} {spent / 1e3:7.1f} ms   "
+        say(f"Levenberg-Marquardt, {ITERATION.samples:,} × {count}: {name:<16} {spent / 1e3:7.1f} ms   "
             f"{spent / times['symnn']:5.2f} × symnn")  # fmt: skip
+    least = (ITERATION.samples * count**2 + count**3 / 3) / (2 * count**3) * times["a square product"] / 1e3
+    say(f"JᵀJ and its factor at the rate of a square product, as half of its operations: {least:.1f} ms")
     return True
 
 
