@@ -91,12 +91,16 @@ class LeastSquares:
     :meth:`replace` changes them, and :meth:`rescale` what each row is multiplied by. Calls must not run at once.
     """
 
-    def __init__(self, parts: Sequence[Rows], count: int) -> None:
+    def __init__(
+        self, parts: Sequence[Rows], count: int, matrices: Sequence[tuple[slice, tuple[int, int]]] = ()
+    ) -> None:
         self.parts = tuple(
             Rows(part.value, part.jacobian, tuple(map(np.array, part.arrays)), part.weight) for part in parts
         )
         self.count = count
         """The number of parameters, the columns of J."""
+        self.matrices = tuple(matrices)
+        """Where parameters that are the entries of one matrix lie in θ, and its shape."""
         sizes = [part.points * part.equations for part in self.parts]
         ends = np.cumsum([0, *sizes])
         self.where = tuple(slice(a, b) for a, b in zip(ends.tolist(), ends[1:].tolist()))

@@ -508,7 +508,8 @@ class PhysicsModel:
         """The residuals on these points as one vector, with its Jacobian and the products that are taken of it."""
         given = zip(self.physics.residuals, self._arrays(points))
         parts = [Rows(self.rows[r.name], self.jacobians[r.name], where, r.weight) for r, where in given]
-        return LeastSquares(parts, self.physics.parameter_count)
+        matrices = [(p.where, (p.shape[0], p.shape[1])) for p in self.physics.layout.values() if len(p.shape) == 2]
+        return LeastSquares(parts, self.physics.parameter_count, matrices)
 
     def losses(self, theta: np.ndarray, *points: np.ndarray | Sequence[np.ndarray]) -> dict[str, float]:
         """The parts of the loss by the names of the residuals."""

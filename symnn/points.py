@@ -40,6 +40,9 @@ class Towards:
         return inside
 
 
+ROUNDS = 6
+"""Each of twice as many points: one may be short of some by chance, all where edges of a polygon lie on each other."""
+
 Given: TypeAlias = tuple[float, float] | Sequence[float] | Region
 """A range, values in turn, or a region of several inputs."""
 
@@ -84,14 +87,18 @@ def sample(
     drawn = count if part == 1 else ceil(count / part)
     starts = np.cumsum([0, *(piece.dimension if isinstance(piece, Region) else 1 for piece in pieces)]).tolist()
     found: np.ndarray
-    while True:
+    for _ in range(ROUNDS):
         even = _even(drawn, [_width(piece) for piece in pieces], seed, kind)
         placed = zip(pieces, even, starts)
         found = np.concatenate([_inside(piece, e, towards.get(first)) for piece, e, first in placed], axis=1)
         found = found[np.isfinite(found).all(axis=1)][:count]
         if len(found) == count:
             break
-        drawn += ceil((count - len(found)) / part)
+        drawn = 2 * drawn
+    else:
+        raise DataError(
+            f"sample: ranges: found {len(found):,} of {drawn // 2:,} points inside; expected edges that do not overlap"
+        )
     for piece, first in zip(pieces, starts):
         if isinstance(piece, np.ndarray):
             found[:, first] = np.resize(piece, count)

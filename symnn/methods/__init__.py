@@ -15,6 +15,7 @@ from symnn.methods.levenberg_marquardt import LevenbergMarquardt
 from symnn.methods.limited_memory import Lbfgs
 from symnn.methods.method import Method, Problem, Standing
 from symnn.methods.sketched import SketchedGaussNewton
+from symnn.methods.soap import Soap
 from symnn.models import PartError
 from symnn.suggest import quote, unknown
 
@@ -22,6 +23,7 @@ __all__ = ["METHODS", "Method", "MethodField", "Problem", "Standing", "method", 
 
 METHODS: Mapping[str, type[Method]] = {
     "adam": Adam,
+    "soap": Soap,
     "lbfgs": Lbfgs,
     "ssbfgs": SelfScaledBFGS,
     "ssbroyden": SelfScaledBroyden,

@@ -41,6 +41,7 @@ TARGETS = (
     Target("disc", 1e-8, 5.0, spectral.disc),
     Target("l_shape", 1e-6, 10.0, spectral.l_shape),
     Target("steady_burgers", 1e-8, 60.0, spectral.steady_burgers),
+    Target("family", 1e-6, 20.0, spectral.family),
     Target("heat", 1e-8, 60.0, spectral.heat),
     Target("wave", 1e-8, 60.0, spectral.wave),
     Target("helmholtz", 1e-6, 60.0, spectral.helmholtz),

@@ -242,8 +242,9 @@ ITERATIONS: dict[str, Callable[[Problem], Call]] = {"symnn": our_iteration, "JAX
 
 
 def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
-    """Print what an iteration takes, beside the machine's rate of symmetric products; False if the losses differ."""
-    from scipy.linalg.blas import dsyrk
+    """Print what an iteration takes, beside its parts and the machine's rate; False if the losses differ."""
+    from scipy.linalg.blas import dsyrk, ssyrk
+    from scipy.linalg.lapack import dpotrf
 
     from tests.benchmarks.timing import interleaved
 
@@ -258,11 +259,22 @@ def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
     if not np.allclose(list(losses.values()), losses["symnn"], rtol=1e-8):
         say(f"the losses after one step differ: {losses}")
         return False
-    table = np.random.default_rng(0).standard_normal((ITERATION.samples, given.theta.size))
-    times = interleaved({**calls, "JᵀJ alone, BLAS": lambda: dsyrk(1.0, table.T, lower=1)}, seconds, time.process_time)
+    count = given.theta.size
+    table = np.random.default_rng(0).standard_normal((ITERATION.samples, count))
+    single, square = table.astype(np.float32), table[:count]
+    gram = table.T @ table
+    parts = {
+        "JᵀJ alone": lambda: dsyrk(1.0, table.T, lower=1),
+        "JᵀJ in float32": lambda: ssyrk(1.0, single.T, lower=1),
+        "Cholesky factor": lambda: dpotrf(gram, lower=1),
+        "a square product": lambda: square @ square,
+    }
+    times = interleaved({**calls, **parts}, seconds, time.process_time)
     for name, spent in times.items():
-        say(f"Levenberg-Marquardt, {ITERATION.samples:,} × {given.theta.size}: {name:<16} {spent / 1e3:7.1f} ms   "
+        say(f"Levenberg-Marquardt, {ITERATION.samples:,} × {count}: {name:<16} {spent / 1e3:7.1f} ms   "
             f"{spent / times['symnn']:5.2f} × symnn")  # fmt: skip
+    least = (ITERATION.samples * count**2 + count**3 / 3) / (2 * count**3) * times["a square product"] / 1e3
+    say(f"JᵀJ and its factor at the rate of a square product, as half of its operations: {least:.1f} ms")
     return True
 
 
@@ -319,6 +331,28 @@ def measure_laplacian(seconds: float, say: Callable[[str], None]) -> None:
             say(f"Laplacian of {count} inputs {way}: {spent:7.0f} µs, compiled in {compiling[way]:.1f} s")
 
 
+RATES = (1e-2, 3e-2, 1e-1)
+"""Learning rates, of which the best counts."""
+
+
+def measure_starts(say: Callable[[str], None]) -> None:
+    """Print the losses after 300 steps of Adam and of SOAP, with the best learning rate of each."""
+    import symnn
+    from tests.benchmarks.equations import SPECS
+
+    for name in ("poisson", "burgers"):
+        physics = symnn.Physics.from_spec(SPECS / f"{name}.yaml")
+        assert physics.spec is not None
+        problem = physics.compile().least_squares(
+            *(physics.spec.points(part, 512, number) for number, part in enumerate(physics.spec.on_points))
+        )
+        for method in ("adam", "soap"):
+            ways = [[{method: {"iterations": 300, "learning_rate": rate}}] for rate in RATES]
+            start = physics.initial_parameters(0)
+            losses = [symnn.solve(problem, start, methods=way, progress=False).loss for way in ways]
+            say(f"{name}, 300 steps of {method}: loss {min(losses):.1e}")
+
+
 def measure_orders(seconds: float, say: Callable[[str], None]) -> None:
     """Print what derivatives of orders 2 and 8 take at 1,024 points, without and with the gradient of their square."""
     import symnn
@@ -354,6 +388,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
             measure_sketch(say)
             measure_laplacian(found.seconds, say)
             measure_orders(found.seconds, say)
+            measure_starts(say)
         from tests.benchmarks.equations import solve_all
 
         solve_all(found.names, found.seeds, found.limit, say)

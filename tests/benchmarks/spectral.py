@@ -65,13 +65,26 @@ def l_shape() -> Points:
     return at, np.exp(at[:, 0]) * np.sin(at[:, 1])
 
 
-def steady_burgers() -> Points:
-    """−A·tanh(A·x/2ν), where A·tanh(A/2ν) = 1."""
+def _amplitude(nu: float) -> float:
+    """A of the steady front −A·tanh(A·x/2ν) between 1 and −1: A·tanh(A/2ν) = 1."""
     from scipy.optimize import brentq
 
-    amplitude = brentq(lambda a: a * np.tanh(5 * a) - 1, 0.5, 1.5, xtol=1e-15)
-    at = np.linspace(-1, 1, 1001)
+    return float(brentq(lambda a: a * np.tanh(a / (2 * nu)) - 1, 0.5, 3.0, xtol=1e-15))
+
+
+def steady_burgers() -> Points:
+    """−A·tanh(A·x/2ν), ν = 0.1."""
+    amplitude, at = _amplitude(0.1), np.linspace(-1, 1, 1001)
     return at[:, None].copy(), -amplitude * np.tanh(5 * amplitude * at)
+
+
+def family() -> Points:
+    """The same for 17 values of ν from 0.1 to 0.5, by x and ν: what ``examples/equations/family.csv`` has."""
+    x = np.arange(21) / 20
+    rows = [np.column_stack([x, 0 * x + nu, -a * np.tanh(a * x / (2 * nu))])
+            for nu in 0.1 + np.arange(17) / 40 for a in [_amplitude(nu)]]  # fmt: skip
+    table = np.concatenate(rows)
+    return table[:, :2].copy(), table[:, 2]
 
 
 def cole_hopf(x: np.ndarray, t: np.ndarray, nu: float, order: int = 200) -> np.ndarray:

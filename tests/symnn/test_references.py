@@ -14,6 +14,7 @@ import symnn
 from symnn.cli import app
 from symnn.references import reference_of
 from symnn.solving import solve_spec
+from tests.benchmarks import spectral
 
 pytestmark = pytest.mark.values
 
@@ -82,6 +83,15 @@ def test_a_file_that_is_no_reference_is_refused(name: str, tmp_path: Path) -> No
     write(tmp_path / "exact.csv", **columns)
     with pytest.raises(symnn.DataError, match=re.escape(message)):
         reference_of(physics(), 0, tmp_path)
+
+
+def test_the_file_of_the_example_has_the_fronts_of_its_family() -> None:
+    directory = Path(__file__).parents[2] / "examples" / "equations"
+    reference = reference_of(symnn.Physics.from_spec(directory / "family.yaml"), 0, directory)
+    assert reference is not None
+    points, fronts = spectral.family()
+    assert reference.points == pytest.approx(points, abs=1e-12)
+    assert reference.values["u"] == pytest.approx(fronts, abs=1e-13)
 
 
 def test_nothing_is_unpickled(tmp_path: Path) -> None:

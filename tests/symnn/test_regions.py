@@ -39,6 +39,12 @@ def test_points_of_a_polygon_are_as_many_in_equal_areas_and_none_in_its_holes(ki
     assert np.delete(counts.ravel(), 4) == pytest.approx(100, abs=32 if kind == "uniform" else 22)
 
 
+def test_edges_that_lie_on_each_other_end_in_an_error_and_not_never() -> None:
+    twice = symnn.Polygon([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0.5), (0, 0), (1, 0), (1, 1), (0, 1)])
+    with pytest.raises(symnn.DataError, match=r"found 0 of .* points inside; expected edges that do not overlap"):
+        symnn.sample([twice], 4)
+
+
 def test_lists_beside_a_region_go_in_turn() -> None:
     assert symnn.sample([(0, 1), symnn.Polygon(BEND), [7.0, 8.0]], 5)[:, 3].tolist() == [7, 8, 7, 8, 7]
 
