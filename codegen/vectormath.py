@@ -18,7 +18,8 @@ same, and those of a number are those of an element. Errors in units in the last
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +34,13 @@ NAMES = (
 )  # fmt: skip
 LANES: Mapping[Dtype, int] = MappingProxyType({"float64": 8, "float32": 16})
 """Of a register of 512 bits; where those of a machine are shorter, LLVM takes several."""
+
+_EXACT: Mapping[str, Callable[[float], float]] = {
+    "normal_cdf": lambda x: math.erfc(-x / math.sqrt(2)) / 2,
+    "sigmoid": lambda x: 1 / (1 + math.exp(-x)),
+    "softplus": lambda x: math.log1p(math.exp(x)),
+}
+"""Those that the C library does not have, for the numbers in their examples."""
 
 __all__ = ["NAMES", "ULP", *NAMES]  # noqa: F822 - made when they are asked for
 
@@ -131,5 +139,10 @@ def _function(name: str) -> Any:
         return new
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"The {name} of a number, or of every element of an array."
+    x = 1.5 if name == "acosh" else 0.5
+    function.__doc__ = f"""The {name} of a number, or of every element of an array.
+
+    >>> round({name}({x}), 12), {name}(np.array([{x}], np.float32)).dtype.name
+    ({round((_EXACT.get(name) or getattr(math, name))(x), 12)}, 'float32')
+    """
     return function

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from typing import Any
 
 import mpmath
@@ -28,6 +29,14 @@ def test_a_function_is_as_near_as_it_says(name: str) -> None:
         distance = [abs(mpmath.mpf(float(f)) - e) for f, e in zip(getattr(vectormath, name)(x), exact)]
     error = np.array(distance, float) / np.spacing(np.abs(np.array(exact, float)))
     assert error.max() <= vectormath.ULP[name]["float64"]
+
+
+@pytest.mark.parametrize("name", ["softplus", *(pytest.param(n, marks=pytest.mark.slow) for n in vectormath.NAMES)])
+def test_the_example_of_a_function_runs(name: str) -> None:
+    function = getattr(vectormath, name)
+    example = doctest.DocTestParser().get_doctest(function.__doc__, {name: function, "np": np}, name, None, 0)
+    assert len(example.examples) == 1
+    assert doctest.DocTestRunner().run(example).failed == 0
 
 
 def test_jitted_code_and_python_give_the_same_bits_for_arrays_and_numbers() -> None:

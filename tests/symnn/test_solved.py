@@ -13,6 +13,7 @@ import symnn
 from codegen.page.fields import MOST_POINTS, field, scatter
 from symnn.cli import app
 from symnn.errors import SpecError
+from symnn.references import reference_of
 from symnn.report.solved import Plane, points_by_name, solved
 from symnn.solving import points_of, solve_spec
 
@@ -28,6 +29,27 @@ SPEC = {
     "solver": [{"levenberg_marquardt": 3}],
 }
 PLANE = {**SPEC, "inputs": {"x": [0, 2], "t": [1, 3], "p": [0, 1]}, "solution": {}}
+
+
+def test_cells_outside_a_domain_stay_empty() -> None:
+    disc = {"disc": {"centre": {"x": 1, "y": 2}, "radius": 0.5}}
+    inside = {"<b>": {"equation": "u_x = 1", "points": 8}}
+    spec = {**SPEC, "inputs": {"x": [0, 2], "y": [1, 3]}, "domain": disc, "residuals": inside, "solution": {"u": "x"}}
+    physics = symnn.Physics.from_spec(spec)
+    shown: dict[str, np.ndarray] = {}
+
+    def pictures(plane: Plane, values: dict[str, np.ndarray], what: str) -> str:
+        shown.update({what + name: value for name, value in values.items()})
+        return ""
+
+    with patch.multiple("symnn.report.solved", CELLS=8), patch.object(Plane, "pictures", pictures):
+        theta = physics.initial_parameters()
+        solved(physics.compile(), symnn.Solution(theta, 1.0, 0, 0.0, ""), "u", {}, reference_of(physics))
+        places = Plane({"x": (0, 2), "y": (1, 3)}).places
+    filled = np.hypot(places[:, 0] - 1, places[:, 1] - 2) <= 0.5
+    assert list(shown) == ["u", "error of u", "residual of <b>"]
+    assert all(np.array_equal(np.isfinite(values), filled) for values in shown.values())
+    assert 8 < filled.sum() < 16
 
 
 @pytest.mark.parametrize(

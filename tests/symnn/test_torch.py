@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import numpy as np
@@ -74,17 +75,21 @@ def test_func_transformations_are_pytorchs() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_torch_compile_takes_it_whole_with_every_derivative() -> None:
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_torch_compile_takes_it_whole_with_every_derivative(backend: str) -> None:
+    if backend == "inductor" and shutil.which("c++") is None:
+        pytest.skip("inductor needs a C++ compiler")
+    torch._dynamo.reset()
     *real, y = arguments()
     eager = lambda b: FUNCTION(real[0], b, *real[2:], y) ** 2  # noqa: E731
-    compiled = torch.compile(eager, backend="aot_eager", fullgraph=True)
+    compiled = torch.compile(eager, backend=backend, fullgraph=True)
     torch.testing.assert_close(compiled(real[1]), eager(real[1]))
     slopes = [torch.autograd.grad(f(real[1]), real) for f in (compiled, eager)]
     torch.testing.assert_close(*slopes)
     detached = real[1].detach()
     for transform in (
-        lambda f: torch.compile(torch.func.grad(f), backend="aot_eager")(detached),
-        lambda f: torch.compile(lambda b: torch.func.jvp(f, (b,), (b,))[1], backend="aot_eager")(detached),
+        lambda f: torch.compile(torch.func.grad(f), backend=backend)(detached),
+        lambda f: torch.compile(lambda b: torch.func.jvp(f, (b,), (b,))[1], backend=backend)(detached),
     ):
         torch.testing.assert_close(transform(eager), transform(lambda b: reference(real[0], b, *real[2:], y) ** 2))
     with torch.autograd.forward_ad.dual_level():
