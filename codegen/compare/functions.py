@@ -83,6 +83,21 @@ FORMULAS: Mapping[str, Tested] = {
     "log(cosh − 1)": Tested(
         lambda x: sympy.log(sympy.cosh(x) - 1), Points(POSITIVE[1:], (1e-8, 800.0, -800.0, 1e6, *NAN))
     ),
+    "log(c + cosh)": Tested(lambda x: sympy.log(1 + 2 * sympy.cosh(x)), Points(special=(*SMALL, 800.0, -800.0, *NAN))),
+    "log Σ c·exp": Tested(
+        lambda x: sympy.log(3 * sympy.exp(x) + (1 + x**2) * sympy.exp(-x)), Points(special=(800.0, -800.0, *NAN))
+    ),
+    "log(exp − 1)²": Tested(
+        lambda x: sympy.log(sympy.exp(2 * x) - 2 * sympy.exp(x) + 1), Points(POSITIVE[1:], (1e-8, 800.0, -30.0, *NAN))
+    ),
+    "asinh(exp)": Tested(lambda x: sympy.asinh(sympy.exp(x)), Points(special=(800.0, -800.0, *NAN))),
+    "log(1 + exp(b·x))/b": Tested(
+        lambda x: sympy.log(1 + sympy.exp(x * (x + 3))) / x, Points(POSITIVE[1:], (30.0, *NAN))
+    ),
+    "erf − erf": Tested(lambda x: sympy.erf(x + 1) - sympy.erf(x), Points(special=(-8.0, 8.0, *NAN))),
+    "log(erf − erf)": Tested(lambda x: sympy.log(sympy.erf(x + 1) - sympy.erf(x)), Points(special=(-30.0, 30.0, *NAN))),
+    "log Γ": Tested(lambda x: sympy.log(sympy.gamma(x)), Points(POSITIVE, (1e-8, 300.0, *NAN))),
+    "log B": Tested(lambda x: sympy.log(sympy.beta(x, 2 + x / 3)), Points(POSITIVE, (1e-8, 600.0, *NAN))),
     "log I₀": Tested(lambda x: sympy.log(sympy.besseli(0, x)), Points()),
     "I₁/I₀": Tested(lambda x: sympy.besseli(1, x) / sympy.besseli(0, x), Points()),
     "W(exp)": Tested(lambda x: sympy.LambertW(sympy.exp(x)), Points()),
@@ -91,6 +106,7 @@ FORMULAS: Mapping[str, Tested] = {
     "direction cosine": Tested(
         lambda x: f.direction_cosine(x, x, x / 2 - 1), Points(special=(*SMALL, 1e150, -1e150, *NAN))
     ),
+    "√(c·x² + y²)": Tested(lambda x: sympy.sqrt(x * (x - 1) ** 2 + x**2), Points(POSITIVE, (1e150, *NAN))),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), Points()),
     "xlog1py": Tested(lambda x: f.xlog1py(x - 1, x**2), Points(special=(*SMALL, 1.0, *LARGE, *NAN))),
