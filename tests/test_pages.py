@@ -27,7 +27,7 @@ ALONE = [
 ]
 """Pages that need no other."""
 SLOW = {"capacity", "control", "loop", "table"}
-MEASURED = {"large-formulas.svg"}
+MEASURED = {"large-formulas.svg", "workers.svg"}
 """Pictures of benchmarks, which no page makes."""
 PIXELS = 2.0
 """By which a picture may differ: processors sum in different orders, and a descent of many steps shows that."""

@@ -38,6 +38,9 @@ class log_cosh(Approximation):  # noqa: N801
     """log cosh(x) = |x| + log(1 + exp(−2·|x|)) − log 2, which does not overflow, with derivative tanh(x).
 
     Up to LITTLE, where that cancels, it is its power series, the integral of that of tanh.
+
+    >>> log_cosh("x").diff("x"), log_cosh(0.5).evalf(8)
+    (log_cosh_slope(x), 0.12011451)
     """
 
     nargs = 1
@@ -109,7 +112,11 @@ class softened_ramp(Composite):  # noqa: N801
 
 
 class root_of_1_plus_exp(Composite):  # noqa: N801
-    """√(1 + exp(x)), which is in range up to twice the x of exp(x), with derivative σ(x)/2 times itself."""
+    """√(1 + exp(x)), which is in range up to twice the x of exp(x), with derivative σ(x)/2 times itself.
+
+    >>> root_of_1_plus_exp("x").diff("x"), root_of_1_plus_exp(0.5).evalf(8)
+    (root_of_1_plus_exp(x)*softplus_slope(x)/2, 1.6274893)
+    """
 
     nargs = 1
 
@@ -148,6 +155,9 @@ class log_sum_exp(Composite):  # noqa: N801
     """log Σ exp(xᵢ) with the largest argument taken out, so that no exponential overflows; derivative softmax.
 
     A number among them is added last: where it is far larger the others keep their digits.
+
+    >>> log_sum_exp("x", "y").diff("y"), log_sum_exp(0.5, 0.25).evalf(8)
+    (softmax_part(y, x, y), 1.0759394)
     """
 
     @classmethod
@@ -167,6 +177,9 @@ class softmax_part(Composite):  # noqa: N801
     """exp(x)/Σ exp(xᵢ) for an x among them; the first argument is x.
 
     Its derivative by x is not p·(1 − p), which has no digits where p is 1, but p times the sum of the others.
+
+    >>> softmax_part("x", "y").diff("y"), softmax_part(0.5, 0.25).evalf(8)
+    (-softmax_part(x, y)*softmax_part(y, y), 1.2840254)
     """
 
     @classmethod
@@ -238,7 +251,11 @@ class asinh_exp(Composite):  # noqa: N801
 
 
 class log1mexp(Composite):  # noqa: N801
-    """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x)."""
+    """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x).
+
+    >>> log1mexp("x").diff("x"), log1mexp(0.5).evalf(8)
+    (bose(x), -0.93275213)
+    """
 
     nargs = 1
 
@@ -297,7 +314,11 @@ def _raised(c: Expr, x: Expr) -> Expr:
 
 
 class log_tanh(Composite):  # noqa: N801
-    """log tanh(x) for x > 0, also where tanh is 1, with derivative 2/sinh(2x)."""
+    """log tanh(x) for x > 0, also where tanh is 1, with derivative 2/sinh(2x).
+
+    >>> log_tanh("x").diff("x"), log_tanh(0.5).evalf(8)
+    (2*csch(2*x), -0.77193683)
+    """
 
     nargs = 1
 

@@ -13,7 +13,11 @@ from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
 
 
 class leaky_relu(Composite):  # noqa: N801
-    """x where x > 0, else slope·x; the derivative at 0 is slope."""
+    """x where x > 0, else slope·x; the derivative at 0 is slope.
+
+    >>> leaky_relu("x", "y").diff("y"), leaky_relu(0.5, 0.25).evalf(8)
+    (select(x, 0, x), 0.50000000)
+    """
 
     nargs = 2
 
@@ -23,7 +27,11 @@ class leaky_relu(Composite):  # noqa: N801
 
 
 class elu(Composite):  # noqa: N801
-    """x where x > 0, else alpha·(exp(x) − 1); the derivative at 0 is alpha (Clevert, Unterthiner, Hochreiter 2016)."""
+    """x where x > 0, else alpha·(exp(x) − 1); the derivative at 0 is alpha (Clevert, Unterthiner, Hochreiter 2016).
+
+    >>> elu("x", "y").diff("y"), elu(0.5, 0.25).evalf(8)
+    (select(x, 0, expm1(x)), 0.50000000)
+    """
 
     nargs = 2
 
@@ -33,7 +41,11 @@ class elu(Composite):  # noqa: N801
 
 
 class silu(Composite):  # noqa: N801
-    """x·σ(x), also called swish."""
+    """x·σ(x), also called swish.
+
+    >>> silu("x").diff("x"), silu(0.5).evalf(8)
+    (x*(1 - sigmoid(x))*sigmoid(x) + sigmoid(x), 0.31122967)
+    """
 
     nargs = 1
     row = Operation(points=Points())
@@ -44,7 +56,11 @@ class silu(Composite):  # noqa: N801
 
 
 class gelu(Composite):  # noqa: N801
-    """x·Φ(x), with the exact normal distribution function (Hendrycks, Gimpel 2016)."""
+    """x·Φ(x), with the exact normal distribution function (Hendrycks, Gimpel 2016).
+
+    >>> gelu("x").diff("x"), gelu(0.5).evalf(8)
+    (sqrt(2)*x*exp(-x**2/2)/(2*sqrt(pi)) + normal_cdf(x), 0.34573123)
+    """
 
     nargs = 1
     row = Operation(points=Points())
@@ -55,7 +71,11 @@ class gelu(Composite):  # noqa: N801
 
 
 class gelu_tanh(Composite):  # noqa: N801
-    """x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, the usual approximation of gelu (Hendrycks, Gimpel 2016)."""
+    """x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2, the usual approximation of gelu (Hendrycks, Gimpel 2016).
+
+    >>> gelu_tanh(0.5).evalf(8)
+    0.34571401
+    """
 
     nargs = 1
     row = Operation(points=Points(special=(*SMALL, 100.0, -100.0, *NAN)))
@@ -66,7 +86,11 @@ class gelu_tanh(Composite):  # noqa: N801
 
 
 class ceiling(Composite):  # noqa: N801
-    """−⌊−x⌋, the smallest whole number that is not below x; its derivative is 0."""
+    """−⌊−x⌋, the smallest whole number that is not below x; its derivative is 0.
+
+    >>> ceiling("x").diff("x"), ceiling(0.5).evalf(8)
+    (0, 1.0000000)
+    """
 
     nargs = 1
 
@@ -76,7 +100,11 @@ class ceiling(Composite):  # noqa: N801
 
 
 class frac(Composite):  # noqa: N801
-    """x − ⌊x⌋, with derivative 1."""
+    """x − ⌊x⌋, with derivative 1.
+
+    >>> frac("x").diff("x"), frac(0.5).evalf(8)
+    (1, 0.50000000)
+    """
 
     nargs = 1
 
@@ -86,7 +114,11 @@ class frac(Composite):  # noqa: N801
 
 
 class log_sigmoid(Composite):  # noqa: N801
-    """log σ(x) = −softplus(−x)."""
+    """log σ(x) = −softplus(−x).
+
+    >>> log_sigmoid("x").diff("x"), log_sigmoid(0.5).evalf(8)
+    (softplus_slope(-x), -0.47407698)
+    """
 
     nargs = 1
     row = Operation(library="special.log_sigmoid", points=Points(WITH_ZERO, special=EVERYWHERE))
@@ -97,7 +129,11 @@ class log_sigmoid(Composite):  # noqa: N801
 
 
 class relu6(Composite):  # noqa: N801
-    """min(max(x, 0), 6), with derivative 0 at both ends."""
+    """min(max(x, 0), 6), with derivative 0 at both ends.
+
+    >>> relu6("x").diff("x"), relu6(0.5).evalf(8)
+    (step(x)*step(6 - x), 0.50000000)
+    """
 
     nargs = 1
     row = Operation(points=Points(special=(0.0, 6.0, *LARGE, *ENDS, *NAN), conventions={0.0: 0.0, 6.0: 0.0}))
@@ -108,7 +144,11 @@ class relu6(Composite):  # noqa: N801
 
 
 class hard_tanh(Composite):  # noqa: N801
-    """min(max(x, −1), 1), with derivative 0 at both ends."""
+    """min(max(x, −1), 1), with derivative 0 at both ends.
+
+    >>> hard_tanh("x").diff("x"), hard_tanh(0.5).evalf(8)
+    (step(1 - x)*step(x + 1), 0.50000000)
+    """
 
     nargs = 1
     row = Operation(
@@ -125,7 +165,11 @@ class hard_tanh(Composite):  # noqa: N801
 
 
 class sech(Composite):  # noqa: N801
-    """1/cosh(x), with derivative −sech(x)·tanh(x), which does not overflow."""
+    """1/cosh(x), with derivative −sech(x)·tanh(x), which does not overflow.
+
+    >>> sech("x").diff("x"), sech(0.5).evalf(8)
+    (-tanh(x)*sech(x), 0.88681888)
+    """
 
     nargs = 1
     row = Operation(points=Points())
@@ -139,7 +183,11 @@ class sech(Composite):  # noqa: N801
 
 
 class csch(Composite):  # noqa: N801
-    """1/sinh(x), with derivative −csch(x)·coth(x), which does not overflow."""
+    """1/sinh(x), with derivative −csch(x)·coth(x), which does not overflow.
+
+    >>> csch("x").diff("x"), csch(0.5).evalf(8)
+    (-coth(x)*csch(x), 1.9190348)
+    """
 
     nargs = 1
     row = Operation(points=Points(special=(1e-50, *LARGE, *NAN)))
@@ -153,7 +201,11 @@ class csch(Composite):  # noqa: N801
 
 
 class coth(Composite):  # noqa: N801
-    """1/tanh(x), with derivative −csch²(x), which neither overflows nor cancels."""
+    """1/tanh(x), with derivative −csch²(x), which neither overflows nor cancels.
+
+    >>> coth("x").diff("x"), coth(0.5).evalf(8)
+    (-csch(x)**2, 2.1639534)
+    """
 
     nargs = 1
     row = Operation(points=Points(special=(1e-50, *LARGE, *NAN)))
@@ -167,7 +219,11 @@ class coth(Composite):  # noqa: N801
 
 
 class bose(Composite):  # noqa: N801
-    """1/(exp(x) − 1), with derivative bose(x)·bose(−x), which neither overflows nor cancels (Bose, Einstein)."""
+    """1/(exp(x) − 1), with derivative bose(x)·bose(−x), which neither overflows nor cancels (Bose, Einstein).
+
+    >>> bose("x").diff("x"), bose(0.5).evalf(8)
+    (bose(-x)*bose(x), 1.5414941)
+    """
 
     nargs = 1
     row = Operation(points=Points(special=(1e-50, *LARGE, *NAN)))
@@ -213,7 +269,11 @@ class xlogy(XLog):  # noqa: N801
 
 
 class xlog1py(XLog):  # noqa: N801
-    """x·log(1 + y), and 0 where x is 0."""
+    """x·log(1 + y), and 0 where x is 0.
+
+    >>> xlog1py("x", "y").diff("y"), xlog1py(0.5, 0.25).evalf(8)
+    (Piecewise((0, Eq(x, 0) & Eq(y, -1)), (x/(y + 1), True)), 0.11157178)
+    """
 
     logarithm = log1p
     pole = -1
@@ -234,7 +294,11 @@ class InverseOfReciprocal(Composite):
 
 
 class asec(InverseOfReciprocal):  # noqa: N801
-    """acos(1/x), with derivative 1/(|x|·√(x² − 1))."""
+    """acos(1/x), with derivative 1/(|x|·√(x² − 1)).
+
+    >>> asec("x").diff("x"), asec(1.5).evalf(8)
+    (1/(sqrt(x**2 - 1)*absolute(x)), 0.84106867)
+    """
 
     row = Operation(points=Points(BEYOND, (*LARGE, 0.5, *NAN)))
 
@@ -248,7 +312,11 @@ class asec(InverseOfReciprocal):  # noqa: N801
 
 
 class acsc(InverseOfReciprocal):  # noqa: N801
-    """asin(1/x), with derivative −1/(|x|·√(x² − 1))."""
+    """asin(1/x), with derivative −1/(|x|·√(x² − 1)).
+
+    >>> acsc("x").diff("x"), acsc(1.5).evalf(8)
+    (-1/(sqrt(x**2 - 1)*absolute(x)), 0.72972766)
+    """
 
     row = Operation(points=Points(BEYOND, (*LARGE, 0.5, *NAN)))
 
@@ -262,7 +330,11 @@ class acsc(InverseOfReciprocal):  # noqa: N801
 
 
 class acot(InverseOfReciprocal):  # noqa: N801
-    """atan(1/x), with derivative −1/(1 + x²), also at 0."""
+    """atan(1/x), with derivative −1/(1 + x²), also at 0.
+
+    >>> acot("x").diff("x"), acot(0.5).evalf(8)
+    (-1/(x**2 + 1), 1.1071487)
+    """
 
     row = Operation(points=Points(special=(1e-8, *LARGE, *NAN)))
 
@@ -276,7 +348,11 @@ class acot(InverseOfReciprocal):  # noqa: N801
 
 
 class asech(InverseOfReciprocal):  # noqa: N801
-    """acosh(1/x), with derivative −1/(x·√(1 − x²))."""
+    """acosh(1/x), with derivative −1/(x·√(1 − x²)).
+
+    >>> asech("x").diff("x"), asech(0.5).evalf(8)
+    (-1/(x*sqrt(1 - x**2)), 1.3169579)
+    """
 
     row = Operation(points=Points((0.02, 0.4, 0.93), (1e-8, 2.0, *NAN)))
 
@@ -290,7 +366,11 @@ class asech(InverseOfReciprocal):  # noqa: N801
 
 
 class acsch(InverseOfReciprocal):  # noqa: N801
-    """asinh(1/x), with derivative −1/(|x|·√(1 + x²))."""
+    """asinh(1/x), with derivative −1/(|x|·√(1 + x²)).
+
+    >>> acsch("x").diff("x"), acsch(0.5).evalf(8)
+    (-1/(sqrt(x**2 + 1)*absolute(x)), 1.4436355)
+    """
 
     row = Operation(points=Points(special=(1e-4, *LARGE, *NAN)))
 
@@ -304,7 +384,11 @@ class acsch(InverseOfReciprocal):  # noqa: N801
 
 
 class acoth(InverseOfReciprocal):  # noqa: N801
-    """atanh(1/x), with derivative 1/(1 − x²)."""
+    """atanh(1/x), with derivative 1/(1 − x²).
+
+    >>> acoth("x").diff("x"), acoth(1.5).evalf(8)
+    (1/(1 - x**2), 0.80471896)
+    """
 
     row = Operation(points=Points(BEYOND, (*LARGE, 0.5, *NAN)))
 

@@ -33,7 +33,11 @@ def _where(bracket: Expr, slope: Expr) -> Expr:
 
 
 class step(Primitive):  # noqa: N801
-    """1 where x > 0, else 0; its derivative is 0."""
+    """1 where x > 0, else 0; its derivative is 0.
+
+    >>> step("x").diff("x"), step(0.5).evalf(8)
+    (0, 1.0000000)
+    """
 
     nargs = 1
     row = Operation(arrays.step, price=Price.COMPARISON, decisions=_sign)
@@ -47,7 +51,11 @@ class step(Primitive):  # noqa: N801
 
 
 class relu(Primitive):  # noqa: N801
-    """max(x, 0), with relu'(0) = 0."""
+    """max(x, 0), with relu'(0) = 0.
+
+    >>> relu("x").diff("x"), relu(0.5).evalf(8)
+    (step(x), 0.50000000)
+    """
 
     nargs = 1
     row = Operation(
@@ -66,7 +74,11 @@ class relu(Primitive):  # noqa: N801
 
 
 class sign(Primitive):  # noqa: N801
-    """−1, 0 or 1; its derivative is 0."""
+    """−1, 0 or 1; its derivative is 0.
+
+    >>> sign("x").diff("x"), sign(0.5).evalf(8)
+    (0, 1.0000000)
+    """
 
     nargs = 1
     row = Operation(arrays.sign, price=Price.INSTRUCTIONS, decisions=_sign)
@@ -80,7 +92,11 @@ class sign(Primitive):  # noqa: N801
 
 
 class absolute(Primitive):  # noqa: N801
-    """|x|, with derivative sign(x), so 0 at 0."""
+    """|x|, with derivative sign(x), so 0 at 0.
+
+    >>> absolute("x").diff("x"), absolute(0.5).evalf(8)
+    (sign(x), 0.50000000)
+    """
 
     nargs = 1
     row = Operation(
@@ -101,7 +117,11 @@ class absolute(Primitive):  # noqa: N801
 
 
 class floor(Primitive):  # noqa: N801
-    """The largest whole number that is not above x; its derivative is 0."""
+    """The largest whole number that is not above x; its derivative is 0.
+
+    >>> floor("x").diff("x"), floor(0.5).evalf(8)
+    (0, 0)
+    """
 
     nargs = 1
     row = Operation(
@@ -117,7 +137,11 @@ class floor(Primitive):  # noqa: N801
 
 
 class modulo(Primitive):  # noqa: N801
-    """x − y·⌊x/y⌋, which has the sign of y, with the derivatives 1 and −⌊x/y⌋; exact where |y| is the smaller one."""
+    """x − y·⌊x/y⌋, which has the sign of y, with the derivatives 1 and −⌊x/y⌋; exact where |y| is the smaller one.
+
+    >>> modulo("x", "y").diff("y"), modulo(0.5, 0.25).evalf(8)
+    ((-x + modulo(x, y))/y, 0)
+    """
 
     nargs = 2
     row = Operation(arrays.modulo, decisions=lambda node: _jumps(node.args[0] / node.args[1]))
@@ -135,7 +159,11 @@ class modulo(Primitive):  # noqa: N801
 
 
 class clip(Primitive):  # noqa: N801
-    """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere."""
+    """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere.
+
+    >>> clip("x", "y", "z").diff("z"), clip(0.5, 0.25, 0.75).evalf(8)
+    (1 - step(-x + z), 0.50000000)
+    """
 
     nargs = 3
     row = Operation(
@@ -167,6 +195,9 @@ class equal(Primitive):  # noqa: N801
     """The Iverson bracket [a = b]: 1 where the arguments are equal, else 0; its derivative is 0.
 
     On indices it is the Kronecker delta; on a label, ``equal(y[s], t)`` is the one-hot row.
+
+    >>> equal("x", "y").diff("y"), equal(0.5, 0.25).evalf(8)
+    (0, 0)
     """
 
     nargs = 2
@@ -187,7 +218,11 @@ class equal(Primitive):  # noqa: N801
 
 
 class nought(Primitive):  # noqa: N801
-    """0 of a number, and nan of nan: what is not chosen for the reason that nothing can be."""
+    """0 of a number, and nan of nan: what is not chosen for the reason that nothing can be.
+
+    >>> nought("x").diff("x"), nought(0.5).evalf(8)
+    (0, 0)
+    """
 
     nargs = 1
     row = Operation(arrays.nought, price=Price.COMPARISON)
@@ -240,7 +275,11 @@ class Extremum(Primitive):
 
 
 class maximum(Extremum):  # noqa: N801
-    """The largest argument."""
+    """The largest argument.
+
+    >>> maximum("x", "y").diff("y"), maximum(0.5, 0.25).evalf(8)
+    (select(x - y, 0, select(equal(x, y), 1/2, 1)), 0.50000000)
+    """
 
     row = Operation(
         arrays.folded(arrays.maximum), price=Price.INSTRUCTIONS, counted=lambda n: {"maximum": n - 1}, decisions=_ties
@@ -254,7 +293,11 @@ class maximum(Extremum):  # noqa: N801
 
 
 class minimum(Extremum):  # noqa: N801
-    """The smallest argument."""
+    """The smallest argument.
+
+    >>> minimum("x", "y").diff("y"), minimum(0.5, 0.25).evalf(8)
+    (select(-x + y, 0, select(equal(x, y), 1/2, 1)), 0.25000000)
+    """
 
     row = Operation(
         arrays.folded(arrays.minimum), price=Price.INSTRUCTIONS, counted=lambda n: {"minimum": n - 1}, decisions=_ties
@@ -268,7 +311,11 @@ class minimum(Extremum):  # noqa: N801
 
 
 class select(Primitive):  # noqa: N801
-    """``select(c, a, b)`` is a where c > 0, else b; its derivative selects too: the branch not taken leaks nothing."""
+    """``select(c, a, b)`` is a where c > 0, else b; its derivative selects too: the branch not taken leaks nothing.
+
+    >>> select("x", "y", "z").diff("z"), select(0.5, 0.25, 0.75).evalf(8)
+    (select(x, 0, 1), 0.25000000)
+    """
 
     nargs = 3
     row = Operation(arrays.select, price=Price.COMPARISON, decisions=_sign)
@@ -284,7 +331,11 @@ class select(Primitive):  # noqa: N801
 
 
 class stop_gradient(Primitive):  # noqa: N801
-    """The identity, held constant under differentiation: for quantities that the result does not depend on."""
+    """The identity, held constant under differentiation: for quantities that the result does not depend on.
+
+    >>> stop_gradient("x").diff("x"), stop_gradient(0.5).evalf(8)
+    (0, 0.50000000)
+    """
 
     nargs = 1
     row = Operation(lambda x: x, price=Price.NOTHING)

@@ -31,6 +31,9 @@ class tempered_maximum(Composite):  # noqa: N801
     """T·log Σ exp(xᵢ/T) of T, x₁, x₂, …, in range wherever the xᵢ are: their largest as T falls to 0.
 
     The derivative by xᵢ is the part of exp(xᵢ/T) in the sum, that by T the entropy of these parts.
+
+    >>> tempered_maximum("x", "y").diff("y"), tempered_maximum(0.5, 0.25).evalf(8)
+    (tempered_part(y, x, y), 0.25000000)
     """
 
     @classmethod
@@ -47,6 +50,9 @@ class tempered_part(Composite):  # noqa: N801
     """p = exp(x/T)/Σ exp(xᵢ/T) of x, T, x₁, x₂, … for an x among them.
 
     The derivative by T and the xᵢ is Σⱼ p·pⱼ·d((x − xⱼ)/T).
+
+    >>> tempered_part("x", "y").diff("y")
+    0
     """
 
     @classmethod
@@ -59,7 +65,11 @@ class tempered_part(Composite):  # noqa: N801
 
 
 class tempered_entropy(Composite):  # noqa: N801
-    """−Σ pᵢ·log pᵢ of T, x₁, x₂, …: its derivative is −Σ pᵢ·pⱼ·v·dv over pairs i < j, of v = (xᵢ − xⱼ)/T."""
+    """−Σ pᵢ·log pᵢ of T, x₁, x₂, …: its derivative is −Σ pᵢ·pⱼ·v·dv over pairs i < j, of v = (xᵢ − xⱼ)/T.
+
+    >>> tempered_entropy("x", "y").diff("y"), tempered_entropy(0.5, 0.25).evalf(8)
+    (0, 0)
+    """
 
     @classmethod
     def formula(cls, temperature: Expr, *levels: Expr) -> Expr:
@@ -89,7 +99,11 @@ class tempered_pair(Composite):  # noqa: N801
 
 
 class tempered_weight(Composite):  # noqa: N801
-    """exp(x/T) of x and T for x/T ≤ 0: a term of a sum over an index."""
+    """exp(x/T) of x and T for x/T ≤ 0: a term of a sum over an index.
+
+    >>> tempered_weight("x", "y").diff("y"), tempered_weight(0.5, 0.25).evalf(8)
+    (-tempered_rate(1, x, y), 7.3890561)
+    """
 
     nargs = 2
 
@@ -108,6 +122,9 @@ class tempered_rate(Composite):  # noqa: N801
 
     A choice, so that of its derivatives, which have another 1/T, no square of that is made: it is out of range from
     10⁻¹⁵⁴ on, where the second derivatives of T·log Σ exp(x/T) are not.
+
+    >>> tempered_rate(0.5, 0.25, 0.75).evalf(8)
+    1.0743429
     """
 
     nargs = 3
