@@ -24,6 +24,12 @@
     return text.replace('-', '−').replace('e+', 'e').replace('e-', 'e−');
   };
 
+  /** The same to four digits, for a box of the drawing: −2.765e−4, since −0.0002765 is as wide as the box. */
+  const fitted = (value) => {
+    const text = shown(value, 4);
+    return typeof value !== 'number' || text.length < 10 ? text : value.toExponential(3).replaceAll('-', '−').replace('+', '');
+  };
+
   // --- what is larger than its place is scrolled by keys too -----------------------------------------------------------
 
   const sizes = new ResizeObserver((found) => {
@@ -256,8 +262,8 @@
         const box = boxes.get(vertex.name);
         if (!box) return;
         const seen = !vertex.equation || done.has(k);
-        box.querySelector('.value').textContent = seen ? shown(moving(k).value, 4) : '';
-        box.querySelector('.gradient').textContent = gone.has(k) ? (typeof moving(k).gradient === 'number' ? shown(moving(k).gradient, 4) : 'gradient') : '';
+        box.querySelector('.value').textContent = seen ? fitted(moving(k).value) : '';
+        box.querySelector('.gradient').textContent = gone.has(k) ? (typeof moving(k).gradient === 'number' ? fitted(moving(k).gradient) : 'gradient') : '';
       });
       const parts = now.kind === 'given' ? given() : now.kind === 'forward' ? ahead(now.k) : back(now.k);
       at('step-panel').replaceChildren(...parts);

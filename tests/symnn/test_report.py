@@ -293,6 +293,15 @@ def test_charts_and_the_graph_are_whole_in_a_window_of_usual_width(shown: Page) 
         ".filter((part) => part.getBoundingClientRect().right > end + .5).map((part) => part.textContent); })"
     )
     assert shown.value(cut) == []
+    beyond = (
+        "const all = [...document.querySelectorAll('.canvas .vertex')], last = document.getElementById('step');"
+        "last.value = last.max; last.dispatchEvent(new Event('input'));"
+        "all.flatMap((box) => { const edge = box.querySelector('rect').getBoundingClientRect();"
+        " return [...box.querySelectorAll('text:not(:empty)')]"
+        ".map((text) => [text.textContent, text.getBoundingClientRect()])"
+        ".filter(([_, {left, right}]) => left < edge.left + 1 || right > edge.right - 1).map(([text]) => text); })"
+    )
+    assert shown.value(beyond) == []
 
 
 @needs_browser
