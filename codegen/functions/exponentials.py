@@ -193,12 +193,18 @@ class softmax_part(Composite):  # noqa: N801
 
 
 class weighted_log_sum_exp(Composite):  # noqa: N801
-    """log Σ cᵢ·exp(xᵢ) of c₁, x₁, c₂, x₂, … for factors of any sign, with the largest |cᵢ|·exp(xᵢ) taken out."""
+    """log Σ cᵢ·exp(xᵢ) of c₁, x₁, c₂, x₂, … for factors of any sign, with the largest |cᵢ|·exp(xᵢ) taken out.
+
+    Beside a term that is 1 the others keep their digits where they are far smaller.
+    """
 
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
         shift, total = _shifted(arguments)
-        return shift + log(total)
+        terms = list(zip(arguments[::2], arguments[1::2]))
+        others = [c * exp(x) for c, x in terms if (c, x) != (1, 0)]
+        far = shift + log(total)
+        return far if len(others) == len(terms) else select(shift - 1, far, log1p(Add(*others)))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         slopes = [
