@@ -95,7 +95,9 @@ FORMULAS: Mapping[str, Tested] = {
         lambda x: sympy.log(1 + sympy.exp(x * (x + 3))) / x, Points(POSITIVE[1:], (30.0, *NAN))
     ),
     "erf − erf": Tested(lambda x: sympy.erf(x + 1) - sympy.erf(x), Points(special=(-8.0, 8.0, *NAN))),
-    "log(erf − erf)": Tested(lambda x: sympy.log(sympy.erf(x + 1) - sympy.erf(x)), Points(special=(-30.0, 30.0, *NAN))),
+    "log(erf − erf)": Tested(
+        lambda x: sympy.log(sympy.erf(x + 1) - sympy.erf(x)), Points((-1.7, -0.31, 0.62, 1.9), (-30.0, 30.0, *NAN))
+    ),
     "log Γ": Tested(lambda x: sympy.log(sympy.gamma(x)), Points(POSITIVE, (1e-8, 300.0, *NAN))),
     "log B": Tested(lambda x: sympy.log(sympy.beta(x, 2 + x / 3)), Points(POSITIVE, (1e-8, 600.0, *NAN))),
     "log I₀": Tested(lambda x: sympy.log(sympy.besseli(0, x)), Points()),

@@ -80,14 +80,17 @@ class Quotient(Removable):
     @classmethod
     def value(cls, mp: Any, order: Any, x: Any, scale: Any = 1) -> Any:
         n, x = int(order), x * scale
+        factor = scale ** (n + cls.power)
+        if x != x:
+            return x
         if mp.isinf(x):
-            return mp.mpf(cls.limit if not n else 0)
+            return factor * (cls.limit if not n else 0)
         if not x:
             first = not (n - cls.lowest) % cls.step
-            return (factorial(n) * cls.coefficient(n) if first else Integer(0))._to_mpmath(mp.prec)
+            return factor * (factorial(n) * cls.coefficient(n) if first else Integer(0))._to_mpmath(mp.prec)
         with mp.workprec(mp.prec + 32 + (n + cls.power + 4) * max(0, 2 - int(mp.mag(x)))):
             slopes = [mp.diff(lambda t: cls.exact(mp, t), x, j) for j in range(n + 1)]
-            found = sum(_by_leibniz(slopes, cls.power, 1 / x), mp.mpf(0)) * scale ** (n + cls.power)
+            found = sum(_by_leibniz(slopes, cls.power, 1 / x), mp.mpf(0)) * factor
         return +found
 
 

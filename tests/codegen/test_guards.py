@@ -142,6 +142,13 @@ def test_what_a_maximum_over_an_index_does_not_choose_contributes_nothing() -> N
         np.testing.assert_array_equal(evaluated(hvp(graph, "f"), (at, np.ones(4)))[-1], second)
 
 
+def test_neighbours_of_a_maximum_are_read_where_they_are() -> None:
+    x, i, k = IndexedBase("x", shape=(4,)), Idx("i", 3), Idx("k", 2)
+    of_two = Sum(Maximum(x[i + k], (k, 0, 1)) ** 2, (i, 0, 2)) / 2
+    found = evaluated(hessian(from_expressions({"f": of_two}, [x]), "f"), (np.array([1.0, 3, 2, 5]),))[-1]
+    np.testing.assert_array_equal(found, np.diag([0.0, 2, 0, 1]))
+
+
 def test_networks_do_not_pay_for_the_exponentials_of_their_losses() -> None:
     s, h, t = Idx("s", 4), Idx("h", 3), Idx("t", 2)
     shapes = {"u": (4, 3), "r": (4, 3), "out": (4, 2), "v": (2, 3)}

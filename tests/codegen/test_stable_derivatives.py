@@ -135,14 +135,14 @@ def truths(written: Sequence[Expr], point: Sequence[float], variables: Sequence[
 def wrong(name: str, run: Any, graph: Graph, written: Sequence[Expr], dtype: Any, tolerance: float) -> list[str]:
     found = []
     variables = [Symbol(variable.name, real=True) for variable in graph.inputs]
-    limits = np.finfo(dtype)
+    least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for given in FORMULAS[name][1]:
         given = given if isinstance(given, tuple) else (given,)
-        if any(number and not limits.tiny < abs(number) < limits.max for number in given):
+        if any(number and not least < abs(number) < most for number in given):
             continue
         point = [float(dtype(number)) for number in given]
         for output, value, truth in zip(graph.outputs, run(point), truths(written, point, variables), strict=True):
-            if not limits.tiny < abs(truth) < limits.max:
+            if not least < abs(truth) < most:
                 continue
             if not abs(float(value) - float(truth)) <= tolerance * abs(float(truth)):
                 found.append(f"{output} at {point}: {value}, expected {float(truth)}")

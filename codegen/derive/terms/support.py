@@ -15,7 +15,7 @@ from codegen.functions import select
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Equation
 from codegen.ir.graph import cell_of
-from codegen.walk import fold, indices, is_leaf, is_reference, moved, postorder, subscripts
+from codegen.walk import fold, indices, is_leaf, is_plain, is_reference, moved, postorder, references, subscripts
 
 ALTERNATIVES = 64
 """What has more comparisons in its condition than these counts as never known to be 0."""
@@ -88,6 +88,8 @@ class Support:
         passed: Basic = sympy.true
         for condition, value in zip(conditions, values):
             known = self._known(node, condition)
+            if not known and not all(map(is_plain, references(value))):
+                value = sympy.true  # what it reads may be there under this condition alone
             found.append(And(passed, condition, value) if known else And(passed, value))
             passed = And(passed, Not(condition)) if known and value != True else passed  # noqa: E712 - a SymPy boolean
         return Or(*found)
