@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 from sympy import Expr, Integer, Rational, bernoulli, factorial, ff
 
-from codegen.functions.formulas import bose
+from codegen.functions.formulas import bose, coth
 from codegen.functions.kinks import absolute, held, select
 from codegen.functions.primitive import Approximation
 from codegen.functions.series import derivative, horner
 
-__all__ = ["Removable", "x_over_expm1"]
+__all__ = ["Removable", "x_over_expm1", "x_over_tanh"]
 
 
 class Removable(Approximation):
@@ -99,3 +99,32 @@ def _bose_derivative(order: int, b: Any, above: Any) -> Any:
 
 def _planck(x: Expr) -> Expr:
     return x * bose(x)
+
+
+class x_over_tanh(Removable):  # noqa: N801
+    """x/tanh(x), 1 at 0, which is x + 2x/(exp(2x) − 1)."""
+
+    step = 2
+
+    @classmethod
+    def elsewhere(cls, order: int, x: Expr) -> Expr:
+        return derivative(_langevin, order, x)
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        return Integer(2) ** k * bernoulli(k) / factorial(k)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        n, size = int(order), abs(x)
+        if x != x:
+            return x
+        if not x:
+            return 2**n * mp.bernoulli(n) if n % 2 == 0 else mp.mpf(0)
+        with mp.workprec(mp.prec + 16 + (2 * max(0, 2 - int(mp.mag(size))) if mp.isfinite(x) else 0)):
+            found = 2**n * x_over_expm1.value(mp, order, 2 * size) + (size if n == 0 else n == 1)
+        return found if x > 0 or n % 2 == 0 else -found
+
+
+def _langevin(x: Expr) -> Expr:
+    return x * coth(x)

@@ -79,7 +79,7 @@ from codegen.functions.exponentials import (
 from codegen.functions.gaussian import erf_difference, log_erf_difference
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
-from codegen.functions.removable import x_over_expm1
+from codegen.functions.removable import x_over_expm1, x_over_tanh
 from codegen.functions.special import besseli, beta, lambert_w, reciprocal_gamma, wright_omega
 from codegen.passes.norms import directed, norm, weighted
 from codegen.passes.tails import complemented, difference, log1p_of_tail, log_of_tail, without_decay
@@ -137,7 +137,10 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
     (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
 )
 #: What is 0/0 at 0 with a power of its argument: that power, and what the product is.
-REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {bose: (1, x_over_expm1)}
+REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {bose: (1, x_over_expm1), coth: (1, x_over_tanh)}
+
+#: Of what x/f(x) is the reciprocal of f(x)/x: it neither grows nor comes to a limit faster than a power does.
+INVERTED = frozenset({sin, log1p, asinh})
 
 #: f(x) − x·f′(x), the difference of what grows as x does: f′, and what the difference is.
 INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
@@ -452,14 +455,19 @@ def _removed(node: Mul) -> Expr | None:
 
 
 def _over_argument(node: Mul, factor: Expr) -> Expr | None:
-    """f(b·c)/bᵏ for an f of ``OVER_POWERS``, b all of the argument that is divided by; for what grows 1/b too."""
+    """f(b·c)/bᵏ for an f of ``OVER_POWERS``, b all of the argument that is divided by; for what grows 1/b too.
+
+    For those of ``INVERTED`` bᵏ/f(b·c) is its reciprocal.
+    """
     base, power = factor.as_base_exp()
-    if base.func not in OVER_POWERS or not (isinstance(power, Integer) and power.is_positive):
+    if base.func not in OVER_POWERS or not (isinstance(power, Integer) and (power > 0 or base.func in INVERTED)):
         return None
+    sense = 1 if power > 0 else -1
     product = base.args[0].as_coeff_Mul()[1]
     rest = node / factor
     for quotient in OVER_POWERS[base.func]:
-        parts = {b: n for b, n in product.as_powers_dict().items() if _has_power(rest, b ** (-n * quotient.power))}
+        powers = product.as_powers_dict().items()
+        parts = {b: n for b, n in powers if _has_power(rest, b ** (-sense * n * quotient.power))}
         if not parts or (quotient.limit != oo and any(n < 0 for n in parts.values())):
             continue
         divided = Mul(*[b**n for b, n in parts.items()])
@@ -467,7 +475,8 @@ def _over_argument(node: Mul, factor: Expr) -> Expr | None:
             divided, scale = base.args[0], S.One
         else:
             scale = base.args[0] / divided
-        return quotient.of(divided, scale) * base ** (power - 1) * rest * divided**quotient.power
+        found = quotient.of(divided, scale) ** sense
+        return found * base ** (power - sense) * rest * divided ** (sense * quotient.power)
     return None
 
 

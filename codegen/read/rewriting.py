@@ -111,7 +111,9 @@ def _is_foreign(node: Basic) -> bool:
     """Whether a node may have another form."""
     kind = type(node)
     foreign = _is_foreign_kind(kind)  # type: ignore[arg-type]  # mypy takes classes of SymPy for unhashable
-    return foreign or (kind in ORDERS and ORDERS[kind].fault(node) is not None)
+    if kind not in ORDERS or ORDERS[kind].fault(node) is None:
+        return foreign
+    return foreign or ORDERS[kind].has_other_form(node)
 
 
 INFINITE = (sympy.oo, -sympy.oo)

@@ -33,6 +33,13 @@ _TRUTHS = {"true": 1.0, "false": 0.0}
 
 _LOOK_ALIKES = (
     (
+        re.compile(
+            r"[+-]?\d{1,3}([.' ]\d{3})+,\d+|[$€£¥]? ?[+-]?\d{1,3}(,\d{3})+\.\d+ ?[%$€£¥]?|"
+            r"[$€£¥] ?[+-]?[\d,.' ]*\d|[+-]?\d[\d,.' ]*[%$€£¥]"
+        ),
+        "expected a number; write it without signs between thousands, percent and currency",
+    ),
+    (
         re.compile(r"[+-]?\d[\d.' ]*,\d+"),
         "expected a number; if its comma is a decimal comma, say decimal: ','",
     ),

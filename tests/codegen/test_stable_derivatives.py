@@ -70,6 +70,10 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "atan(x)/x": (atan(x) / x, FAR),
     "asinh(x)/x": (asinh(x) / x, FAR),
     "erf(x)/x": (erf(x) / x, FAR),
+    "x/tanh(x)": (x / tanh(x), FAR),
+    "x/sin(x)": (x / sin(x), ANYWHERE),
+    "x/asinh(x)": (x / asinh(x), ANYWHERE),
+    "x/log(1 + x)": (x / log(1 + x), [point for point in FAR if point > -1]),
     "(exp(b·x) − 1)/b": ((exp(b * x) - 1) / b, SCALES),
     "(exp(b·x) − 1 − b·x)/b²": ((exp(b * x) - 1 - b * x) / b**2, SCALES),
     "xᵃ⁻¹·exp(−x)/Γ(a)": (
