@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -28,11 +28,18 @@ class Objective:
     def __init__(self, parts: Sequence[Part], count: int, dtype: Dtype) -> None:
         self._theta = np.zeros(count, dtype)
         self._gradients = np.zeros((len(parts), count), dtype)
-        self._calls = [self._bound(*part, row) for part, row in zip(parts, self._gradients)]
+        self._parts = [(part, self._copied(part, arrays)) for part, arrays in parts]
+        self._calls = [
+            part.bind(self._theta, *arrays, out=row) for (part, arrays), row in zip(self._parts, self._gradients)
+        ]
 
-    def _bound(self, part: CompiledFunction, arrays: Sequence[ArrayLike], gradient: np.ndarray) -> Callable[[], Any]:
+    def _copied(self, part: CompiledFunction, arrays: Sequence[ArrayLike]) -> list[np.ndarray]:
         _, *converted = part.convert(self._theta, *arrays)
-        return part.bind(self._theta, *(np.array(array) for array in converted), out=gradient)
+        return [np.array(array) for array in converted]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Bound functions are of one process; another one binds its own."""
+        return type(self), (self._parts, self._theta.size, self._theta.dtype.name)
 
     def __call__(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """The loss and its gradient at these parameters.

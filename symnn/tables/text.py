@@ -54,8 +54,6 @@ class Layout:
             raise DataError(f"separator: found {quote(self.separator)}, expected one of {_SEPARATORS_LISTED}")
         if not isinstance(self.decimal, str) or self.decimal not in (".", ","):
             raise DataError(f"decimal: found {quote(self.decimal)}, expected '.' or ','")
-        if self._character == self.decimal:
-            raise DataError(f"separator: found {quote(self.separator)}, expected another character than the decimal")
 
     @property
     def _character(self) -> str | None:
@@ -87,7 +85,7 @@ def read_text(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
     check_columns(f"{source}: line 1", names, targets)
     label = names.index(targets[0]) if len(targets) == 1 else None
     columns = None
-    if quick and separator != " ":
+    if quick and separator not in (" ", layout.decimal):
         columns = _scanned(data, names, separator, layout.decimal, label)
     if columns is None:
         columns = _collected(source, _decoded(source, data), separator, names, layout.decimal, label)
@@ -131,15 +129,18 @@ def _head(source: str, text: str, layout: Layout) -> tuple[tuple[str, ...], str]
 
 
 def _recognised(source: str, text: str, decimal: str) -> str:
-    """The first separator that cuts the header in two or more and the first rows alike; else the header's own."""
+    """The first separator that cuts the header in two or more and the first rows alike; else the header's own.
+
+    A decimal comma is one too where cells are in quotes: the last.
+    """
     cut = []
-    for separator in SEPARATORS.values():
-        if separator != decimal:
-            header, *widths = _widths(source, text, separator)
-            if header > 1 and all(width == header for width in widths):
-                return separator
-            if separator != " ":
-                cut.append((header, separator))
+    others = [separator for separator in SEPARATORS.values() if separator != decimal]
+    for separator in [*others, *([decimal] if decimal == "," and '"' in text else [])]:
+        header, *widths = _widths(source, text, separator)
+        if header > 1 and all(width == header for width in widths):
+            return separator
+        if separator != " ":
+            cut.append((header, separator))
     # No separator fits every row: the one that cuts the header most, so that the row that differs is named.
     return max(cut, key=lambda found: found[0])[1]
 

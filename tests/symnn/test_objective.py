@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -135,6 +136,13 @@ def test_points_are_copied() -> None:
     for array in points:
         array[:] = 0
     assert fun(theta)[0] == before
+
+
+def test_another_process_may_have_it() -> None:
+    fun, theta = PHYSICS.compile().objective(X[:, :1], X), PHYSICS.initial_parameters(1)
+    again = pickle.loads(pickle.dumps(fun))
+    assert again(theta)[0] == fun(theta)[0]
+    assert again(theta)[1].tolist() == fun(theta)[1].tolist()
 
 
 def test_rows_that_a_call_refuses_are_refused() -> None:

@@ -87,12 +87,22 @@ def test_the_row_that_differs_is_named_under_the_separator_of_the_header() -> No
     assert "line 3 has 2 cells, expected 3" in said(lambda: read_text("f", b"a;b;c\n1;2;3\n1;2\n", (), Layout()))
 
 
+def test_decimal_commas_in_quotes_may_be_separated_by_commas(write: Write) -> None:
+    rows = "".join(f'"{i},5","0,25",{i}\n' for i in range(30))
+    for separator in (None, "comma"):
+        data = load_file(write("a,b,t\n" + rows), "t", decimal=",", separator=separator)
+        np.testing.assert_allclose(raw(data)[:, 0], np.arange(30) + 0.5, atol=1e-12)
+        np.testing.assert_allclose(raw(data)[:, 1], 0.25, atol=1e-12)
+    assert "line 2 has 3 cells, expected 2" in said(
+        lambda: load_file(write("a,t\n1,5,2\n"), "t", decimal=",", separator="comma")
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"separator": ":"}, "separator: found ':', expected one of ',' (comma), ';' (semicolon)"),
         ({"decimal": ";"}, "decimal: found ';', expected '.' or ','"),
-        ({"separator": "comma", "decimal": ","}, "expected another character than the decimal"),
         ({"missing": "zero"}, "missing: found 'zero', expected one of 'refuse', 'drop', 'mean'"),
         ({"ignore": ["c"]}, "ignore: found no column 'c', expected one of 'a', 't'"),
         ({"categorical": ["c"]}, "categorical: found no column 'c', expected one of 'a'"),
