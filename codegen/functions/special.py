@@ -155,6 +155,8 @@ class Order(NamedTuple):
         if isinstance(found, Integer) and self.least <= int(found) <= self.largest:
             return None
         expected = f"{self.least} to {self.largest}" if self.largest < math.inf else f"a whole number from {self.least}"
+        if not self.of_symbols:
+            expected = "a number"
         return f"{type(node).__name__} of {self.noun} {found}, expected {expected}"
 
     def has_other_form(self, node: Basic) -> bool:

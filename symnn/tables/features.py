@@ -31,18 +31,25 @@ MAX_CATEGORY_NUMBERS = 2**27
 _MISSING_TEXTS = frozenset({"", "?", "na", "n/a", "#n/a", "<na>", "nan", "null"})
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
-_LOOK_ALIKES = (
+_SIGN, _GAP, _UNIT = "[+\\-−]?", "[ '_\u00a0\u202f]", "(?:[%‰$€£¥¢]|USD|EUR|GBP|CHF|JPY)"
+_NUMBERS = (
     (
         re.compile(
-            r"[+-]?\d{1,3}([.' ]\d{3})+,\d+|[$€£¥]? ?[+-]?\d{1,3}(,\d{3})+\.\d+ ?[%$€£¥]?|"
-            r"[$€£¥] ?[+-]?[\d,.' ]*\d|[+-]?\d[\d,.' ]*[%$€£¥]"
+            rf"{_SIGN}\d{{1,3}}((\.|{_GAP})\d{{3}})+(,\d+)?|{_SIGN}\d{{1,3}}((,|{_GAP})\d{{2,3}})+\.\d+|"
+            rf"{_SIGN}\d{{1,3}}(,\d{{2,3}}){{2,}}|−\d[\d.,]*|"
+            rf"{_SIGN}{_UNIT} ?{_SIGN}\d(\d|[.,]|{_GAP})*|{_SIGN}\d(\d|[.,]|{_GAP})*{_UNIT}"
         ),
-        "expected a number; write it without signs between thousands, percent and currency",
+        "expected a number; write it without signs between thousands, units and currency",
     ),
     (
         re.compile(r"[+-]?\d[\d.' ]*,\d+"),
         "expected a number; if its comma is a decimal comma, say decimal: ','",
     ),
+    (re.compile(r"[+-]?\d+\.\d+"), "expected a number with a decimal comma, as decimal: ',' says"),
+)
+"""Texts that mean a number, and what to write instead."""
+_LOOK_ALIKES = (
+    *_NUMBERS,
     (
         re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?"),
         "expected a number; write a date as one, such as days since a first day, or as year, month and day in columns "
@@ -50,7 +57,7 @@ _LOOK_ALIKES = (
     ),
     (re.compile(r"true|false", re.IGNORECASE), "expected a number; write 1 for True and 0 for False"),
 )
-"""Texts that mean a number, and what to write instead."""
+"""Also what means a date, or whether something holds."""
 
 REFUSED = " (missing: drop leaves such rows out, missing: mean fills them)"
 """What can be done about a missing cell that is refused."""
@@ -241,6 +248,15 @@ def _put_words(table: Table, name: str, numbers: Floats, hint: str) -> None:
 def _advice(text: str) -> str | None:
     """What to write instead of a text that means a number."""
     return next((advice for pattern, advice in _LOOK_ALIKES if pattern.fullmatch(text)), None)
+
+
+def means_a_number(text: str) -> bool:
+    """Whether a text that is no number as it is written means one.
+
+    >>> means_a_number("$1,100.5"), means_a_number("12 %"), means_a_number("1,5"), means_a_number("red")
+    (True, True, True, False)
+    """
+    return any(pattern.fullmatch(text) for pattern, _ in _NUMBERS)
 
 
 def _quoted(text: str) -> str:

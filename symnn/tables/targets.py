@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.features import is_missing, missing_rows, number_columns
+from symnn.tables.features import is_missing, means_a_number, missing_rows, number_columns
 from symnn.tables.table import MAX_LABELS, Labels, Table, first, listed
 from symnn.tables.text import number_reader
 
@@ -35,6 +35,8 @@ def looks_like_labels(table: Table) -> bool:
         return False
     distinct = table.labels.texts
     few = len(distinct) <= _MOST_CLASSES and 2 * len(distinct) < len(table.rows)
+    if all(map(means_a_number, distinct)):
+        return False
     # Text with numbers among it is more likely a column of numbers with a slip in it than labels:
     # taken for regression, the slip is reported by its row.
     return few and (_all_integers(distinct) or not any(map(_is_number, distinct)))

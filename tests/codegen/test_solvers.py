@@ -258,6 +258,14 @@ def test_a_function_is_pickled_after_its_calls(sparse: bool) -> None:
     np.testing.assert_array_equal(*(matrix.toarray() if sparse else matrix for matrix in (found, again)))
 
 
+def test_a_function_is_pickled_after_its_hessian() -> None:
+    a, b = symbols("a b")
+    system = FlatFunction(from_expressions({"e": a**2 * b}, [a, b]), "e", ["a", "b"], sparse=True)
+    found = system.hess(np.array([1.0, 2.0])).toarray()
+    again = pickle.loads(pickle.dumps(system)).hess(np.array([1.0, 2.0])).toarray()
+    assert found.tolist() == again.tolist() == [[4.0, 2.0], [2.0, 0.0]]
+
+
 @pytest.mark.parametrize("name", IN_PLACE)
 def test_a_copy_of_a_sparse_jacobian_may_be_changed_in_place(name: str) -> None:
     system = FlatFunction(BAND, "f", ["v"], {"a": 0.0, "y": np.zeros(5)}, sparse=True)

@@ -87,6 +87,16 @@ def test_the_row_that_differs_is_named_under_the_separator_of_the_header() -> No
     assert "line 3 has 2 cells, expected 3" in said(lambda: read_text("f", b"a;b;c\n1;2;3\n1;2\n", (), Layout()))
 
 
+def test_numbers_written_otherwise_are_no_categories_nor_classes(write: Write) -> None:
+    points = "a;t\n" + "1.5;1,5\n2.5;2,5\n" * 20
+    assert "found '1.5', expected a number with a decimal comma" in said(
+        lambda: load_file(write(points), "t", decimal=",")
+    )
+    shares = "a,t\n" + "".join(f"{i},{i % 4}%\n" for i in range(40))
+    assert "found '0%', expected a number" in said(lambda: load_file(write(shares), "t"))
+    assert load_file(write(shares), "t", task="classification").classes == ("0%", "1%", "2%", "3%")
+
+
 def test_decimal_commas_in_quotes_may_be_separated_by_commas(write: Write) -> None:
     rows = "".join(f'"{i},5","0,25",{i}\n' for i in range(30))
     for separator in (None, "comma"):
@@ -157,6 +167,8 @@ def test_numbers_may_be_said_to_be_categories(write: Write) -> None:
         (["1,100.5", "2,137.5"], "found '1,100.5', expected a number; write it without signs between thousands"),
         (["$0.126", "$2"], "found '$0.126', expected a number; write it without signs between thousands"),
         (["12%", "0.5 %"], "found '12%', expected a number; write it without signs between thousands"),
+        (["1 100.5", "1'100"], "found '1 100.5', expected a number; write it without signs between thousands"),
+        (["-$5.2", "5 EUR", "−1"], "found '-$5.2', expected a number; write it without signs between thousands"),
         (["1", "True"], "line 3, column 'c': found 'True', expected a number; write 1 for True and 0 for False"),
         (["1", "red"], "line 3, column 'c': found 'red', expected a number"),
         (["1", ""], "line 3, column 'c': found an empty cell, expected a number (missing: drop"),

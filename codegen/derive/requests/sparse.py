@@ -323,14 +323,14 @@ class SparseHessian(SparseDerivative):
 
     @cached_property
     def _rows(self) -> Callable[[tuple[tuple[Extent, int], ...]], Rows]:
-        def both(extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
-            rows, columns, stored = self._places(extents)
-            off = rows > columns
-            mirrored = (columns[off], rows[off], stored[off])
-            first, second, numbers = map(np.concatenate, zip((rows, columns, stored), mirrored))
-            return first, second, numbers
+        return self._worked_out(self._both)
 
-        return self._worked_out(both)
+    def _both(self, extents: Mapping[str, int]) -> tuple[Integers, Integers, Integers]:
+        rows, columns, stored = self._places(extents)
+        off = rows > columns
+        mirrored = (columns[off], rows[off], stored[off])
+        first, second, numbers = map(np.concatenate, zip((rows, columns, stored), mirrored))
+        return first, second, numbers
 
 
 def sparse_jacobian(graph: Graph, of: Wrt, wrt: Wrt | None = None, *, mode: Mode = "auto") -> SparseJacobian:
