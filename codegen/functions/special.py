@@ -146,8 +146,8 @@ class Order(NamedTuple):
     noun: str
     least: int
     largest: float = math.inf
-    of_symbols: bool = True
-    """Whether another form has it where it is a symbol: that of expint, Γ(1 − n, x), has poles at whole numbers."""
+    has_other_form: bool = True
+    """Whether another form may have it. That of expint, by Γ(1 − n, x), has poles at whole n and no digits far out."""
 
     def fault(self, node: Basic) -> str | None:
         """What is wrong with a function of this kind, for a message."""
@@ -155,14 +155,7 @@ class Order(NamedTuple):
         if isinstance(found, Integer) and self.least <= int(found) <= self.largest:
             return None
         expected = f"{self.least} to {self.largest}" if self.largest < math.inf else f"a whole number from {self.least}"
-        if not self.of_symbols:
-            expected = "a number"
         return f"{type(node).__name__} of {self.noun} {found}, expected {expected}"
-
-    def has_other_form(self, node: Basic) -> bool:
-        """Whether a function that has a fault may be rewritten."""
-        given = node.args[self.argument] if len(node.args) > self.argument else Integer(0)
-        return self.of_symbols or bool(given.is_number)
 
 
 ORDERS: Mapping[type[Basic], Order] = {
@@ -170,7 +163,7 @@ ORDERS: Mapping[type[Basic], Order] = {
         kind: Order(0, "order", 0)
         for kind in (sympy.polygamma, sympy.jn, spherical_bessel, modified_spherical_bessel, scaled_bessel)
     },
-    sympy.expint: Order(0, "order", 1, of_symbols=False),
+    sympy.expint: Order(0, "order", 1, has_other_form=False),
     sympy.LambertW: Order(1, "branch", -1, 0),
 }
 """Functions with an argument that is a number known before anything is compiled."""

@@ -113,7 +113,7 @@ def _is_foreign(node: Basic) -> bool:
     foreign = _is_foreign_kind(kind)  # type: ignore[arg-type]  # mypy takes classes of SymPy for unhashable
     if kind not in ORDERS or ORDERS[kind].fault(node) is None:
         return foreign
-    return foreign or ORDERS[kind].has_other_form(node)
+    return foreign or ORDERS[kind].has_other_form
 
 
 INFINITE = (sympy.oo, -sympy.oo)
