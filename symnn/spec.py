@@ -379,18 +379,19 @@ PURPOSES = (
         "differential equations",
         "symnn solve",
         frozenset(
-            {
-                "unknowns",
-                "residuals",
-                "solver",
+            (
                 "balance",
-                "solution",
-                "reference",
+                "coefficients",
                 "domain",
                 "periodic",
-                "coefficients",
-            }
-            | {"resampling", "slabs"}
+                "reference",
+                "resampling",
+                "residuals",
+                "slabs",
+                "solution",
+                "solver",
+                "unknowns",
+            )
         ),
     ),
 )

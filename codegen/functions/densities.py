@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Integer, Rational, bernoulli, exp, gamma, log, loggamma, pi, polygamma, sqrt
+from sympy import Expr, Integer, Rational, exp, gamma, log, loggamma, pi, polygamma, sqrt
 
+from codegen.functions.digamma import DIGAMMA, STEPS, stirling
 from codegen.functions.kinks import equal, select
 from codegen.functions.primitive import Approximation
 from codegen.functions.quotients import exp_remainder
@@ -18,21 +19,16 @@ from codegen.functions.smooth import log1p
 
 __all__ = ["gamma_density", "log_gamma_density", "log_less_digamma"]
 
-LARGE, TERMS = Integer(10), 7
-"""From here on Γ and ψ are taken from that many terms of their asymptotic series, whose next ones are below 2·10⁻¹⁶."""
-STIRLING = [bernoulli(2 * k) / (2 * k * (2 * k - 1)) for k in range(1, TERMS + 1)]
-DIGAMMA = [bernoulli(2 * k) / (2 * k) for k in range(1, TERMS + 1)]
-"""log Γ(a) − (a − ½)·log a + a − ½·log 2π and log a − ψ(a) − 1/(2a) in powers of 1/a² (Abramowitz, Stegun 1964)."""
-
 
 def _by_size(a: Expr, large: Expr, small: Expr) -> Expr:
+    """By the asymptotic series of Γ and ψ from where these have all digits."""
     if a.is_number:
-        return large if a >= LARGE else small
-    return select(a - LARGE, large, small)
+        return large if a >= STEPS else small
+    return select(a - STEPS, large, small)
 
 
 def _exponent(b: Expr, x: Expr) -> Expr:
-    return -b * exp_remainder(log1p((x - b) / b)) - horner(STIRLING, b**-2) / b
+    return -b * exp_remainder(log1p((x - b) / b)) - stirling(b)
 
 
 class gamma_density(Approximation):  # noqa: N801 - functions keep their mathematical names

@@ -13,10 +13,13 @@ from codegen.functions.quotients import log1p_over
 from codegen.functions.series import horner
 from codegen.functions.smooth import log1p
 
-__all__ = ["digamma_quotient", "log_beta", "log_gamma", "slope_of_quotient"]
+__all__ = ["DIGAMMA", "STEPS", "digamma_quotient", "log_beta", "log_gamma", "slope_of_quotient", "stirling"]
 
 STEPS, TERMS = 10, 7
-"""x is raised by so many, where the next term of the asymptotic series is 10⁻¹⁶."""
+"""x is raised by so many, where the next terms of the asymptotic series are below 2·10⁻¹⁶."""
+STIRLING = [bernoulli(2 * k) / (2 * k * (2 * k - 1)) for k in range(1, TERMS + 1)]
+DIGAMMA = [bernoulli(2 * k) / (2 * k) for k in range(1, TERMS + 1)]
+"""log Γ(a) − (a − ½)·log a + a − ½·log 2π and log a − ψ(a) − 1/(2a) in powers of 1/a² (Abramowitz, Stegun 1964)."""
 
 
 class digamma_quotient(Approximation):  # noqa: N801 - functions keep their mathematical names
@@ -32,7 +35,7 @@ class digamma_quotient(Approximation):  # noqa: N801 - functions keep their math
     def formula(cls, x: Expr, h: Expr) -> Expr:
         below = [1 / ((x + k) * (x + k + h)) for k in range(STEPS)]
         p, q = 1 / (x + STEPS), 1 / (x + STEPS + h)
-        series = _divided([Integer(0), *[bernoulli(2 * k) / (2 * k) for k in range(1, TERMS + 1)]], p**2, q**2)
+        series = _divided([Integer(0), *DIGAMMA], p**2, q**2)
         return Add(*below, p * log1p_over(0, h * p), p * q * (Rational(1, 2) + (p + q) * series))
 
     @staticmethod
@@ -97,7 +100,7 @@ class log_beta(Approximation):  # noqa: N801
     def formula(cls, a: Expr, b: Expr) -> Expr:
         p, q = minimum(a, b), maximum(a, b)
         t = p + q
-        large = loggamma(p) - p * log(q) + p - (t - Rational(1, 2)) * log1p(p / q) + _stirling(q) - _stirling(t)
+        large = loggamma(p) - p * log(q) + p - (t - Rational(1, 2)) * log1p(p / q) + stirling(q) - stirling(t)
         return select(q - STEPS, large, loggamma(a) + loggamma(b) - loggamma(a + b))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
@@ -109,5 +112,6 @@ class log_beta(Approximation):  # noqa: N801
         return mp.loggamma(a) + mp.loggamma(b) - mp.loggamma(a + b)
 
 
-def _stirling(x: Expr) -> Expr:
-    return horner([bernoulli(2 * k) / (2 * k * (2 * k - 1)) for k in range(1, TERMS + 1)], x**-2) / x
+def stirling(x: Expr) -> Expr:
+    """What Stirling's formula lacks of log Γ(x)."""
+    return horner(STIRLING, x**-2) / x

@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from sympy import Expr, Idx, Indexed, Piecewise, Symbol
-from sympy.core.basic import Basic
-from sympy.logic.boolalg import Boolean
+from sympy import Expr, Idx, Indexed, Symbol
 
 from codegen.cached import cached_property
 from codegen.functions.random_numbers import RandomNumber
@@ -90,20 +88,15 @@ class Formulas:
         targets = {cell: self.variables[cell.name][cell.pattern] for cell in self.assigned}
         for cell, node in self.assigned.items():
             first.setdefault(node, targets[cell])
-        named: dict[Node, Basic] = {}
+        named: dict[Node, Expr] = {}
         for node in order:
             head = nodes.heads[node]
             # A comparison is no vertex.
             shared = uses.get(node, 0) > 1 and not (isinstance(head, type) and not issubclass(head, Expr))
             if nodes.operands[node] and (node in first or shared):
                 target = first[node] if node in first else Variable(next(fresh)).symbol
-                value = nodes.written(node, named.get)
-                if isinstance(value, Boolean):
-                    yield Equation(target, Piecewise((1, value), (0, True)))
-                    named[node] = target > 0
-                elif isinstance(value, Expr):
-                    yield Equation(target, value)
-                    named[node] = target
+                yield Equation(target, nodes.written(node, named.get))
+                named[node] = target
         for cell, node in self.assigned.items():
             if named.get(node) is not targets[cell]:
                 yield Equation(targets[cell], nodes.written(node) if node not in named else named[node])
