@@ -135,6 +135,9 @@ FORMULAS: Mapping[str, Tested] = {
     "jn 3": Tested(lambda x: sympy.jn(3, x), Points(special=(0.0, 1e-8, 100.0, *NAN))),
     "expint 1": Tested(lambda x: sympy.expint(1, x), Points((1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *NAN))),
     "expint 3": Tested(lambda x: sympy.expint(3, x), Points((1e-3, 0.31, 1.0, 2.7, 15.0), (600.0, -1.0, *NAN))),
+    "expint 9/4": Tested(
+        lambda x: sympy.expint(Rational(9, 4), x), Points((1e-3, 0.31, 2.7, 15.0), (0.0, 600.0, -1.0, *NAN))
+    ),
     "Ei": Tested(sympy.Ei, Points((-5.3, -1.7, -0.31, 0.0078125, 0.62, 1.9), (600.0, -600.0, *NAN))),
     "Si": Tested(sympy.Si, Points(special=(0.0, 1e-8, *LARGE, *NAN))),
     "Shi": Tested(sympy.Shi, Points(special=(0.0, 1e-8, 60.0, -60.0, *NAN))),
@@ -146,6 +149,9 @@ FORMULAS: Mapping[str, Tested] = {
     ),
     "lowergamma": Tested(lambda x: sympy.lowergamma(Rational(5, 3), x), Points(POSITIVE, (0.0, 600.0, -1.0, *NAN))),
     "uppergamma": Tested(lambda x: sympy.uppergamma(Rational(5, 3), x), Points((0.31, 2.7), (0.0, -1.0, *NAN))),
+    "uppergamma −63/10": Tested(
+        lambda x: sympy.uppergamma(Rational(-63, 10), x), Points((0.31, 2.7), (600.0, -1.0, *NAN))
+    ),
     "log_sum_exp": Tested(lambda x: f.log_sum_exp(x, -x / 2, Integer(1)), Points()),
     "x³": Tested(lambda x: x**3, Points(special=(0.0, 5e-324, 1e100, -1e100, math.inf, *NAN))),
     "x⁻²": Tested(lambda x: x**-2, Points(special=(1e-50, -1e50, *NAN))),

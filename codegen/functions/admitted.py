@@ -27,6 +27,7 @@ from codegen.functions import gammas, special
 from codegen.functions.borrowed import BORROWED
 from codegen.functions.formulas import acot, acoth, acsc, acsch, asec, asech, ceiling, coth, csch, frac, sech
 from codegen.functions.gaussian import erfcinv
+from codegen.functions.incomplete import generalised_exponential_integral
 from codegen.functions.kinks import absolute, equal, floor, maximum, minimum, modulo, sign, step
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.smooth import power
@@ -82,6 +83,9 @@ def canonical_node(node: Basic) -> Basic | None:
     """What one node is rewritten to on entry; None if it is fine as it is."""
     if node.func in CANONICAL:
         return CANONICAL[node.func](*node.args)
+    if isinstance(node, sympy.expint):
+        order, x = node.args
+        return None if isinstance(order, Integer) else generalised_exponential_integral(order, x)
     if isinstance(node, Mul):
         return gammas.without_gamma(node)
     if not isinstance(node, Pow):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi, polygamma, sin
+from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, gamma, pi, polygamma, sin
 from sympy.core.function import ArgumentIndexError
 
 from codegen.functions import special_arrays as arrays
@@ -376,13 +376,6 @@ def _turned(x: Expr) -> Expr:
 
 def _is_pole(mp: Any, x: Any) -> bool:
     return bool(mp.isfinite(x) and x <= 0 and mp.isint(x))
-
-
-def incomplete_gamma(regularised: type[regularised_lower_gamma], a: Expr, x: Expr) -> Expr:
-    """Γ(a)·P(a, x) or Γ(a)·Q(a, x), which take a > 0; for a number a < 0 from that of a + 1, ±xᵃ·exp(−x) apart."""
-    if isinstance(a, Number) and a < 0 and not a.is_integer:
-        return (incomplete_gamma(regularised, a + 1, x) + regularised._direction * x**a * exp(-x)) / a
-    return gamma(a) * regularised(a, x)
 
 
 def without_gamma(product: Mul) -> Expr | None:

@@ -23,7 +23,6 @@ from codegen.functions.gammas import (
     beta_crossing,
     binomial,
     binomial_crossing,
-    incomplete_gamma,
     reciprocal_gamma,
     reciprocal_gamma_crossing,
     regular_digamma,
@@ -31,6 +30,7 @@ from codegen.functions.gammas import (
     regularised_lower_gamma,
     regularised_upper_gamma,
 )
+from codegen.functions.incomplete import generalised_exponential_integral, incomplete_gamma, upper_gamma
 from codegen.functions.integrals import (
     exponential_integral,
     hyperbolic_sine_integral,
@@ -58,6 +58,7 @@ __all__ = [
     "binomial",
     "binomial_crossing",
     "exponential_integral",
+    "generalised_exponential_integral",
     "hyperbolic_sine_integral",
     "lambert_w",
     "lower_lambert_w",
@@ -73,6 +74,7 @@ __all__ = [
     "sinc",
     "sine_integral",
     "spherical_bessel",
+    "upper_gamma",
     "wright_omega",
     "written_name",
 ]
@@ -106,6 +108,8 @@ CANONICAL: Mapping[type[Basic], Callable[..., Expr]] = {
 WRITTEN: Mapping[type[Basic], Callable[..., Expr]] = {
     **{ours: theirs for theirs, ours in TWINS.items()},
     reciprocal_gamma: lambda x: 1 / gamma(x),
+    generalised_exponential_integral: sympy.expint,
+    upper_gamma: lambda a, x: sympy.uppergamma(a, x, evaluate=False),
     lambert_w: sympy.LambertW,
     lower_lambert_w: lambda x: sympy.LambertW(x, -1),
     regularised_lower_gamma: lambda a, x: sympy.lowergamma(a, x, evaluate=False) / gamma(a),
@@ -140,18 +144,21 @@ def written_name(node: Basic) -> str:
 
 
 class Order(NamedTuple):
-    """An argument that has to be a whole number, and which."""
+    """An argument that has to be a number, mostly a whole one, and which."""
 
     argument: int
     noun: str
     least: int
     largest: float = math.inf
     has_other_form: bool = True
-    """Whether another form may have it. That of expint, by Γ(1 − n, x), has poles at whole n and no digits far out."""
+    """Whether another form may have it. That of expint, by Γ(1 − n, x), has poles at whole n."""
+    whole: bool = True
 
     def fault(self, node: Basic) -> str | None:
         """What is wrong with a function of this kind, for a message."""
         found = node.args[self.argument] if len(node.args) > self.argument else Integer(0)
+        if not self.whole:
+            return None if found.is_number else f"{type(node).__name__} of {self.noun} {found}, expected a number"
         if isinstance(found, Integer) and self.least <= int(found) <= self.largest:
             return None
         expected = f"{self.least} to {self.largest}" if self.largest < math.inf else f"a whole number from {self.least}"
@@ -163,7 +170,7 @@ ORDERS: Mapping[type[Basic], Order] = {
         kind: Order(0, "order", 0)
         for kind in (sympy.polygamma, sympy.jn, spherical_bessel, modified_spherical_bessel, scaled_bessel)
     },
-    sympy.expint: Order(0, "order", 1, has_other_form=False),
+    sympy.expint: Order(0, "order", 1, has_other_form=False, whole=False),
     sympy.LambertW: Order(1, "branch", -1, 0),
 }
 """Functions with an argument that is a number known before anything is compiled."""

@@ -81,6 +81,7 @@ from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
 from codegen.functions.removable import x_over_expm1, x_over_tanh
 from codegen.functions.special import besseli, beta, lambert_w, reciprocal_gamma, wright_omega
+from codegen.passes.half_orders import of_half_order
 from codegen.passes.norms import directed, norm, weighted
 from codegen.passes.tails import complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, postorder
@@ -634,8 +635,9 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    if (new := complemented(node) or _intercept(node) or _remainder(node) or difference(node)) is not None:
-        return new
+    for rule in (complemented, _intercept, _remainder, difference, of_half_order):
+        if (new := rule(node)) is not None:
+            return new
     if len(node.args) != 2:
         return None
     (c, one), (d, other) = (term.as_coeff_Mul() for term in node.args)

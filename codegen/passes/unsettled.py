@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, exp, log, sinh, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, erfc, exp, log, sinh, tanh
 
 from codegen.functions import (
     bose,
@@ -131,7 +131,15 @@ def _sum(nodes: Nodes, node: Node) -> bool:
     if any(head in INTERCEPTS for head in _bases(nodes, found)):
         slopes = {slope for slope, _ in INTERCEPTS.values()}
         return not slopes.isdisjoint(_bases(nodes, found))
-    return False
+    return _is_of_half_order(nodes, found)
+
+
+def _is_of_half_order(nodes: Nodes, found: Sequence[tuple[Expr, Node]]) -> bool:
+    """Whether there are erfc(√a) and exp(b)."""
+    bases = [base for _, rest in found for base, _ in factors(nodes, rest)]
+    roots = [_argument(nodes, base) for base in bases if nodes.heads[base] is erfc]
+    powers = [power for root in roots for _, power in factors(nodes, root)]
+    return Rational(1, 2) in powers and any(nodes.heads[base] is exp for base in bases)
 
 
 def _saturates(nodes: Nodes, node: Node) -> bool:

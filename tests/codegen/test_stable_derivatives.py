@@ -21,15 +21,18 @@ from sympy import (
     erf,
     erfc,
     exp,
+    expint,
     factorial,
     gamma,
     lambdify,
     log,
+    pi,
     sin,
     sinh,
     sqrt,
     symbols,
     tanh,
+    uppergamma,
 )
 
 from codegen import Graph, compile, from_expressions, mixed_partials, optimise
@@ -44,6 +47,8 @@ ANYWHERE = [s * x for x in (1e-40, 1e-9, 1e-5, 0.03, 0.13, 0.45, 1.1, 3.0, 20.0,
 FAR = [*ANYWHERE, 1e5]
 VAST = [s * x for x in (0.0, 1e-9, 0.3, 3.0, 40.0, 800.0, 1e5) for s in (1, -1)]
 SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e-3, 2.0), (1.5, -1e-9)]
+
+BY_SIZE = [1e-10, 0.3, 1.99, 9.0, 700.0]
 
 #: A formula and its points: values of its variables in the order of their names.
 FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
@@ -111,6 +116,12 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "B(a, b)": (beta(a, b), [(1e-9, 0.7), (0.7, 1e-9), (3.0, 1e-6), (50.0, 60.0), (0.5, 0.3)]),
     "log B(a, b)": (log(beta(a, b)), [(600, 600), (1e5, 1e3), (1e-9, 0.7), (1e-3, 800), (0.5, 0.3)]),
     "log Γ": (log(gamma(x)), [600.0, 1e5, 3.5, 1e-9]),
+    "Γ(−6.3, x)": (uppergamma(Rational(-63, 10), x), BY_SIZE),
+    "Γ(−5/2, 2x)": (uppergamma(Rational(-5, 2), 2 * x), [1e-10, 1.01, 300.0]),
+    "Γ(1 − π, x)": (uppergamma(1 - pi, x), BY_SIZE[1::3]),
+    "Γ(−3 + 10⁻⁹, x)": (uppergamma(Rational(1, 10**9) - 3, x), [1e-3, 1.99]),
+    "E(9/4, x)": (expint(Rational(9, 4), x), BY_SIZE),
+    "y + E(7/2, x·y)": (y + expint(Rational(7, 2), x * y), [(1e-10, 0.5), (600.0, 0.5)]),
     "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
 }
 
