@@ -52,6 +52,7 @@ from codegen.functions import (
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    maximum,
     power,
     root_of_1_plus_exp,
     sech,
@@ -634,7 +635,8 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    if (new := complemented(node) or _intercept(node) or _remainder(node) or difference(node)) is not None:
+    rules = complemented, _intercept, _remainder, difference, _rectified
+    if (new := next((new for rule in rules if (new := rule(node)) is not None), None)) is not None:
         return new
     if len(node.args) != 2:
         return None
@@ -674,6 +676,20 @@ def _intercept(node: Add) -> Expr | None:
                 if line in node.args:
                     rest = [other for other in node.args if other not in (term, line)]
                     return Add(factor * intercept(a), *rest)
+    return None
+
+
+def _rectified(node: Add) -> Expr | None:
+    """c·|a| ± c·a = 2c·max(±a, 0), which is 0 by choice, as its derivatives are, and not by a difference."""
+    for term in node.args:
+        for size in Mul.make_args(term):
+            if isinstance(size, absolute):
+                (a,), factor = size.args, term / size
+                rest = [other for other in node.args if other is not term]
+                for sense in (1, -1):
+                    line = Add.make_args(factor * sense * a)
+                    if all(part in rest for part in line):
+                        return Add(2 * factor * maximum(Integer(0), sense * a), *[r for r in rest if r not in line])
     return None
 
 
