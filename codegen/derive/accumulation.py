@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from sympy import Add, Expr, Integer
 
+from codegen.derive.guards import Guards
 from codegen.derive.local import written_out
 from codegen.derive.seeds import Direction
 from codegen.functions import equal, nought, select
@@ -29,6 +30,7 @@ class Accumulator(ABC):
     def __init__(self, graph: Graph) -> None:
         self.equations: list[Equation] = list(graph.equations)
         self.names = Names(graph.variables)
+        self.guards = Guards(self.equations)
         self._shares: dict[Cell, Expr] = {}
 
     def append(self, equation: Equation) -> Expr:
@@ -42,6 +44,7 @@ class Accumulator(ABC):
 
         That is the local derivative; of a maximum the share of a tied argument, which is counted once.
         """
+        local = self.guards.inside(local)
         if equation.eliminates:  # a vertex of it would have the axes of two matrices
             return local
         if equation.cell not in self._shares:

@@ -33,19 +33,28 @@ from sympy.core.basic import Basic
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from codegen.derive.nodes import CHOOSING, Derivation, Slopes
-from codegen.functions import Price, equal, maximum, minimum, operation, select
+from codegen.functions import Price, clip, equal, maximum, minimum, operation, relu, select, step
 from codegen.functions.kinks import Extremum
 from codegen.ir.nodes import Node, Nodes
 
 Condition: TypeAlias = Node
 HALF = Rational(1, 2)
+FLAT = frozenset({relu, clip, step})
+"""What has the derivative 0 on one side of a comparison, which matters where another one may be infinite."""
 
 
 def derivation_of(nodes: Nodes, results: Sequence[Node], inputs: Sequence[Node]) -> Derivation:
     """The derivation of some results by some leaves, with conditions if one of them depends on a choice."""
     derivation = Derivation(nodes, results, inputs)
-    chooses = any(nodes.heads[node] in CHOOSING for node in derivation.active)
+    heads = {nodes.heads[node] for node in derivation.active}
+    chooses = not heads.isdisjoint(CHOOSING)
+    if not chooses and not heads.isdisjoint(FLAT):
+        chooses = any(_goes_wild(nodes, node, nodes.heads[node]) for node in derivation.active if nodes.operands[node])
     return Choosing(nodes, results, inputs) if chooses else derivation
+
+
+SAYING = frozenset({Piecewise, step, equal, select})
+"""What says by itself where it may not be 0."""
 
 
 class Edge(NamedTuple):
@@ -112,11 +121,13 @@ class Conditions:
     # --- what is known of nodes -----------------------------------------------------------------------------------
 
     def product(self, local: Node, slope: Passing) -> Passing:
-        """``local·slope``; where the slope may be infinite, only where the local derivative may not be 0."""
-        there = self.where(local)
-        if there == self.always or not self.may_be_infinite(slope.value):
-            return Passing(self.nodes.times(local, slope.value), slope.where)
-        return Passing(self.nodes.times(local, slope.value), self.both(slope.where, there))
+        """``local·slope``; where one of them may be infinite, only where the other one may not be 0."""
+        conditions = [slope.where]
+        for zero, other in ((local, slope.value), (slope.value, local)):
+            there = self.where(zero)
+            if there != self.always and self.may_be_infinite(other):
+                conditions.append(there)
+        return Passing(self.nodes.times(local, slope.value), self.both(*conditions))
 
     def masked(self, passing: Passing) -> Node:
         """A derivative that is 0 where it is none."""
@@ -146,7 +157,7 @@ class Conditions:
         heads, operands, known = self.nodes.heads, self.nodes.operands, self._where.keys()
         while self._looked_at <= node:
             number = self._looked_at
-            if heads[number] is Piecewise or not known.isdisjoint(operands[number]):
+            if heads[number] in SAYING or not known.isdisjoint(operands[number]):
                 condition = self._of_operation(number)
                 if condition != self.always:
                     self._where[number] = condition
@@ -164,6 +175,13 @@ class Conditions:
             return conditions[0]
         if head is Piecewise:
             return self.either([self.both(*pair) for pair in zip(self.taken(node), conditions)])
+        if head is step:
+            return self.relation(StrictGreaterThan, operands[0], self.nodes.zero)
+        if head is equal:
+            return self.relation(Equality, *operands)
+        if head is select:
+            holds = self.relation(StrictGreaterThan, operands[0], self.nodes.zero)
+            return self.either([self.both(holds, conditions[1]), self.both(self.opposite(holds), conditions[2])])
         return self.always
 
     def taken(self, node: Node) -> list[Condition]:

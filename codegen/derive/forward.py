@@ -8,7 +8,6 @@ from sympy import Expr, Idx, Integer, Mul, expand
 from sympy.core.basic import Basic
 
 from codegen.derive.accumulation import Terms
-from codegen.derive.guards import Guards
 from codegen.derive.local import local_derivatives
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -31,7 +30,6 @@ class Tangents:
 
     def __init__(self, graph: Graph, keep: Collection[str] = ()) -> None:
         self.graph, self.system = graph, System(graph, keep)
-        self._guards = Guards(self.system.equations)
         self._definitions: dict[str, dict[Cell, Equation]] = {}
         self._defined = 0
         self._looked_at = 0
@@ -134,7 +132,7 @@ class Tangents:
             for factor in [self.system.multiplier(equation, reference, local)]
             for given in active[reference]
             for term in self._opened(given, equation.reduced)
-            for new in [self._guards.product(factor, term)]
+            for new in [self.system.guards.product(factor, term)]
         ]
 
     def _opened(self, term: Expr, reduced: Sequence[Idx]) -> list[Expr]:

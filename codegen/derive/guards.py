@@ -18,7 +18,10 @@ from codegen.derive.terms.support import Support
 from codegen.functions import Price, absolute, equal, nought, operation, select, step
 from codegen.ir.equation import Equation
 from codegen.ir.ranges import defined
-from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, references
+from codegen.walk import base_name, fold, is_leaf, is_reference, postorder, rebuild, references
+
+CHOSEN = (Piecewise, select, step)
+"""What may be 0 by a choice in a formula that is differentiated as a whole."""
 
 
 class Guards:
@@ -38,18 +41,30 @@ class Guards:
         self._branches = Support(lambda node, condition: isinstance(node, Piecewise) and bool(references(condition)))
         self._choices = Support(lambda node, condition: isinstance(node, select), _compared)
 
-    def product(self, factor: Expr, term: Expr) -> Expr:
-        """``factor·term``, where one may be infinite under the condition that the other may not be 0."""
+    def product(self, *factors: Expr) -> Expr:
+        """Their product, where one may be infinite under the condition that the others may not be 0."""
         self._look()
-        within = And(*[self._branches.of(zero) for zero in self._beside(self._wild, factor, term)])
-        chosen = And(*[self._choices.of(zero) for zero in self._beside(self._wild_by_maps, factor, term)])
+        within = And(*[self._branches.of(zero) for zero in self._beside(self._wild, factors)])
+        chosen = And(*[self._choices.of(zero) for zero in self._beside(self._wild_by_maps, factors)])
         if within == True and chosen == True:  # noqa: E712 - SymPy booleans
-            return factor * term
-        product = Mul.make_args(factor * term)
+            return Mul(*factors)
+        product = Mul.make_args(Mul(*factors))
         diagonals = [f for f in product if isinstance(f, equal) and not references(f)]
         rest = Mul(*[f for f in product if f not in diagonals])
         outside = to_nnf(Not(chosen), simplify=False)
         return Mul(*diagonals, defined(Piecewise((0, outside), (rest, within), (0, True))))
+
+    def inside(self, local: Expr) -> Expr:
+        """A local derivative with its own products guarded: step(x)/(2·√relu(x)) is that of √relu(x)."""
+        if not any(isinstance(node, CHOSEN) for node in postorder(local)):
+            return local
+
+        def step(node: Basic, arguments: list[Basic]) -> Basic:
+            if isinstance(node, Mul):
+                return self.product(*arguments)
+            return rebuild(node, arguments) if arguments else node
+
+        return fold(local, step, lambda node: is_leaf(node) or isinstance(node, Piecewise))
 
     def _look(self) -> None:
         """Note the equations that have been made since."""
@@ -67,9 +82,10 @@ class Guards:
             if equation.is_map and self._may_be_infinite(equation.body, self._wild_by_maps):
                 self._wild_by_maps.add(equation.name)
 
-    def _beside(self, wild: Collection[str], factor: Expr, term: Expr) -> Iterator[Expr]:
-        """Of two factors those whose other one may be infinite."""
-        return (zero for one, zero in ((factor, term), (term, factor)) if self._may_be_infinite(one, wild))
+    def _beside(self, wild: Collection[str], factors: Sequence[Expr]) -> Iterator[Expr]:
+        """The factors beside which another one may be infinite."""
+        infinite = [self._may_be_infinite(factor, wild) for factor in factors]
+        return (zero for zero, own in zip(factors, infinite) if sum(infinite) > own)
 
     def _may_be_infinite(self, expression: Basic, wild: Collection[str]) -> bool:
         """Whether a value may be infinite, or nan, where the inputs and all but ``wild`` are of ordinary size."""
@@ -114,7 +130,7 @@ class Sign(IntEnum):
 
 def _compared(node: Basic) -> Basic | None:
     """Where a bracket of values, or what is left of nan, is not 0."""
-    if isinstance(node, equal) and references(node) and not any(argument.is_integer for argument in node.args):
+    if isinstance(node, equal) and references(node) and not any(a.is_integer and not a.is_number for a in node.args):
         return And(node.args[0] >= node.args[1], node.args[0] <= node.args[1])
     if isinstance(node, step):
         return node.args[0] > 0

@@ -13,7 +13,6 @@ from sympy import Expr, Integer
 from codegen.derive.accumulation import Totals, slope
 from codegen.derive.edges import active_edges
 from codegen.derive.eliminations import with_inverses
-from codegen.derive.guards import Guards
 from codegen.derive.local import pull_back
 from codegen.derive.requests.request import Named, Wrt, name_of, names_of
 from codegen.errors import DerivationError
@@ -106,7 +105,6 @@ class _Walk:
 
     def __init__(self, graph: Graph, of: str, wrt: Sequence[str]) -> None:
         self.graph, self.of, self.wrt, self.totals = graph, of, wrt, Totals(graph)
-        self.guards = Guards(self.totals.equations)
         self.edges, self.active = active_edges(graph, of, wrt)
         self.definition = {equation.cell: equation for equation in graph.equations}
         self.numbers = count(1)
@@ -133,7 +131,7 @@ class _Walk:
         """The vertices that one vertex reads, each with the product of the path prolonged by that edge."""
         adjoint = self._adjoint(equation, product)
         for reference, local in self.edges[equation.cell].items():
-            longer = self.guards.product(self.totals.multiplier(equation, reference, local), adjoint)
+            longer = self.totals.guards.product(self.totals.multiplier(equation, reference, local), adjoint)
             for cell in self.graph.resolve(reference):
                 if cell in self.active:
                     term = pull_back(

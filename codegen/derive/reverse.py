@@ -9,7 +9,6 @@ from sympy import Integer
 
 from codegen.derive.accumulation import Accumulator, Terms, Totals, slope
 from codegen.derive.edges import active_edges
-from codegen.derive.guards import Guards
 from codegen.derive.local import pull_back
 from codegen.derive.seeds import Direction
 from codegen.derive.system import System
@@ -43,7 +42,6 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
     reads, summed over the indices that the reference lacks.
     """
     edges, active = active_edges(graph, of, wrt)
-    guards = Guards(into.equations)
     pending: dict[Cell, list[Summand]] = defaultdict(list)
     for cell in graph.cells[of]:
         pending[cell].extend(Summand(term) for term in direction.seeds[of](graph.variable(of)[graph.keys[cell]]))
@@ -60,7 +58,7 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
             return
         for reference, local in edges[equation.cell].items():
             multiplied = into.multiplier(equation, reference, local)
-            products = [guards.product(multiplied, term) for term in adjoint]
+            products = [into.guards.product(multiplied, term) for term in adjoint]
             for cell in graph.resolve(reference):
                 if cell in active:
                     for body in products:

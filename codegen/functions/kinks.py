@@ -162,7 +162,7 @@ class clip(Primitive):  # noqa: N801
     """min(max(x, low), high), with derivative 1 strictly between low and high and 0 elsewhere.
 
     >>> clip("x", "y", "z").diff("z"), clip(0.5, 0.25, 0.75).evalf(8)
-    (1 - step(-x + z), 0.50000000)
+    (select(-x + z, 0, 1), 0.50000000)
     """
 
     nargs = 3
@@ -175,7 +175,8 @@ class clip(Primitive):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         x, low, high = self.args
         above, below = step(x - low), step(high - x)
-        slopes = zip((above * below, 1 - above, 1 - below), (argument.diff(symbol) for argument in self.args))
+        brackets = above * below, select(x - low, Integer(0), Integer(1)), select(high - x, Integer(0), Integer(1))
+        slopes = zip(brackets, (argument.diff(symbol) for argument in self.args))
         return Add(*[_where(bracket, slope) for bracket, slope in slopes])
 
     @staticmethod

@@ -52,6 +52,7 @@ from codegen.functions import (
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    maximum,
     power,
     root_of_1_plus_exp,
     sech,
@@ -635,7 +636,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (complemented, _intercept, _remainder, difference, of_half_order):
+    for rule in (complemented, _intercept, _remainder, difference, of_half_order, _rectified):
         if (new := rule(node)) is not None:
             return new
     if len(node.args) != 2:
@@ -676,6 +677,20 @@ def _intercept(node: Add) -> Expr | None:
                 if line in node.args:
                     rest = [other for other in node.args if other not in (term, line)]
                     return Add(factor * intercept(a), *rest)
+    return None
+
+
+def _rectified(node: Add) -> Expr | None:
+    """c·|a| ± c·a = 2c·max(±a, 0), which is 0 by choice, as its derivatives are, and not by a difference."""
+    for term in node.args:
+        for size in Mul.make_args(term):
+            if isinstance(size, absolute):
+                (a,), factor = size.args, term / size
+                rest = [other for other in node.args if other is not term]
+                for sense in (1, -1):
+                    line = Add.make_args(factor * sense * a)
+                    if all(part in rest for part in line):
+                        return Add(2 * factor * maximum(Integer(0), sense * a), *[r for r in rest if r not in line])
     return None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, erfc, exp, log, sinh, tanh
 
 from codegen.functions import (
+    absolute,
     bose,
     expm1,
     hypot,
@@ -150,8 +151,21 @@ def _saturates(nodes: Nodes, node: Node) -> bool:
     return any(nodes.heads[nodes.parted(operand)[1]] in SATURATING for operand in operands)
 
 
+def _rectifies(nodes: Nodes, node: Node) -> bool:
+    """c·|a| beside the terms of a."""
+    found = [rest for _, rest in terms(nodes, node)]
+    sizes = [base for rest in found for base, _ in factors(nodes, rest) if nodes.heads[base] is absolute]
+    inside = (nodes.parted(_argument(nodes, size))[1] for size in sizes)
+    parts = ({r for _, r in terms(nodes, a)} if nodes.heads[a] is Add else _bases_of(nodes, a) for a in inside)
+    return any(some <= {*found, *(b for rest in found for b in _bases_of(nodes, rest))} for some in parts)
+
+
+def _bases_of(nodes: Nodes, product: Node) -> set[Node]:
+    return {base for base, _ in factors(nodes, product)}
+
+
 def _bases(nodes: Nodes, found: Sequence[tuple[Expr, Node]]) -> set[Head]:
-    return {nodes.heads[base] for _, rest in found for base, _ in factors(nodes, rest)}
+    return {nodes.heads[base] for _, rest in found for base in _bases_of(nodes, rest)}
 
 
 def _is_of_two(nodes: Nodes, found: Sequence[tuple[Expr, Node]]) -> bool:
@@ -320,6 +334,7 @@ def _log1p(nodes: Nodes, node: Node) -> bool:
 _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | None]] = (
     (Add, _saturates, SATURATING),
     (Add, _sum, SUMMED),
+    (Add, _rectifies, frozenset({absolute})),
     (Mul, _product, frozenset({*MULTIPLIED, log1mexp})),
     (Pow, _power, None),
     (log, _log, None),

@@ -6,7 +6,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from sympy import (
+    Abs,
     Expr,
+    Heaviside,
     Idx,
     IndexedBase,
     Integer,
@@ -25,11 +27,22 @@ from sympy import (
 
 from codegen import Graph, Maximum, Minimum, from_expressions, gradient, hessian, hvp, jvp, optimise, vjp
 from codegen.emit.numpy import numpy_function
-from codegen.functions import clip, maximum, relu
+from codegen.functions import clip, maximum, relu, select
 
 pytestmark = pytest.mark.values
 
 a, b, n, m, k = symbols("a b n m k", real=True)
+
+#: What is 0 below 0.
+FLAT: dict[str, Callable[[Expr], Expr]] = {
+    "a maximum": lambda x: Max(x, 0),
+    "relu": relu,
+    "clip": lambda x: clip(x, Integer(0), Integer(9)),
+    "select": lambda x: select(x, x, Integer(0)),
+    "a branch": lambda x: Piecewise((x, x > 0), (0, True)),
+    "a product with a step": lambda x: x * Heaviside(x),
+    "x + |x|": lambda x: (x + Abs(x)) / 2,
+}
 
 Case = tuple[dict[str, Expr], tuple[float, float], tuple[float, float], list[float]]
 CASES: dict[str, Case] = {
@@ -63,6 +76,15 @@ CASES: dict[str, Case] = {
         (1.0, 0.0),
         [0.0, 0.0, 0.0],
     ),
+    **{
+        f"the root of {name}": (
+            {"n": a * b, "f": sqrt(kept(n)) * b + sqrt(kept(a * b))},
+            (-1.5, 0.5),
+            (0.0, 0.0),
+            [0.0] * 3,
+        )
+        for name, kept in FLAT.items()
+    },
 }
 """Successive formulas, the point, the gradient there, and the second derivatives by aa, ab and bb."""
 
