@@ -299,23 +299,26 @@ def webassembly_files(request: Request) -> Files:
     from codegen.emit.javascript.webassembly import loader
 
     function, code = _webassembly(request)
-    files: Files = {f"{function.name}.wasm": code, f"{function.name}.mjs": loader(function, request.notes)}
+    files: Files = {f"{function.name}.wasm": code(), f"{function.name}.mjs": loader(function, request.notes)}
     if request.example is not None:
         values, expected = request.compared()
         files[f"{function.name}_test.mjs"] = self_test(function, values, expected)
     return files
 
 
-def webassembly_text(request: Request) -> str:
-    """The module of JavaScript of :func:`write_webassembly` with the code inside, for pages."""
+def webassembly_text(request: Request) -> Callable[[], str]:
+    """The module of JavaScript of :func:`write_webassembly` with the code inside, for pages.
+
+    What compiles and links it is given back to be called, in any thread: two thirds of the time, and without SymPy.
+    """
     from codegen.emit.javascript.webassembly import loader
 
     function, code = _webassembly(request)
-    return loader(function, request.notes, code)
+    return lambda: loader(function, request.notes, code())
 
 
-def _webassembly(request: Request) -> tuple[JavaScriptFunction, bytes]:
-    """The function as JavaScript calls it, and its module of WebAssembly."""
+def _webassembly(request: Request) -> tuple[JavaScriptFunction, Callable[[], bytes]]:
+    """The function as JavaScript calls it, and what makes its module of WebAssembly."""
     from codegen.emit.javascript.webassembly import IMPORTS, LIMIT, NAMES
     from codegen.emit.vector import relocatable
     from codegen.runtime.linker import linked
@@ -325,7 +328,7 @@ def _webassembly(request: Request) -> tuple[JavaScriptFunction, bytes]:
     table = _vector_table(request, machine.target)
     function = _javascript(request, table.plan.program, NAMES, relocatable.workspace(table))
     text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
-    return function, linked(machine.compile(text), function.name, IMPORTS, LIMIT)
+    return function, lambda: linked(machine.compile(text), function.name, IMPORTS, LIMIT)
 
 
 def _javascript(

@@ -10,11 +10,11 @@ const SIDE = 128;
 const column = (k) => Array.from({length: rows}, (_, row) => x[row*data.inputs + k]);
 const ranges = [painting.range(column(0)), data.inputs > 1 ? painting.range(column(1)) : painting.range(data.classes ? [0, 1] : [...data.y])];
 const shown = {...data, x, y, ranges};
-const grid = painting.grid(data.inputs, ranges, SIDE, Float64Array);
+const grid = painting.grid(data.inputs, ranges, SIDE, Float32Array), seen = Float32Array.from(x);
 
 // --- state ---------------------------------------------------------------------------------------------------------------
 
-let theta, state, steps, losses, running = 0, spent = 0;
+let theta, state, steps, losses, running = 0, frames = 0;
 const begin = () => {
   theta = Float64Array.from(data.starts[+at('seed').value]);
   state = {};
@@ -34,41 +34,43 @@ const step = () => {
   state.velocity = found['new velocity'];
 };
 
+const look = (x) => code.look.run({theta: Float32Array.from(theta), x});
+
 // --- painting ------------------------------------------------------------------------------------------------------------
 
-const draw = () => {
-  const started = performance.now();
-  const found = code.look.run({theta, x: grid});
+/** The maps, and unless it is said otherwise the curve and what is told too. */
+const draw = (all = true) => {
+  const found = look(grid);
   painting.says(at('map'), shown, grid, found.output);
-  for (const canvas of document.querySelectorAll(`#${name} .unit`)) {
-    const values = found[canvas.dataset.unit], units = values.length*data.inputs/grid.length;
-    painting.unit(canvas.getContext('2d'), data.inputs, values, units, +canvas.dataset.place, 32, [0, 0, canvas.width, canvas.height]);
-  }
+  data.units.forEach((unit) => {
+    const values = found[unit], sheet = painting.units(data.inputs, values, values.length*data.inputs/grid.length, 32);
+    for (const canvas of document.querySelectorAll(`#${name} [data-unit="${unit}"]`)) canvas.getContext('2d').drawImage(sheet, 0, -32*canvas.dataset.place);
+  });
+  if (!all) return;
   painting.curve(at('curve'), losses);
   tally();
-  spent = performance.now() - started;
 };
 
 const tally = () => {
   const loss = losses.at(-1) ?? code.gradient.run({theta, x, y}).loss;
   let said = `Step ${steps}, loss ${loss.toPrecision(5)}`;
-  if (data.classes) said += `, ${(100*painting.right(shown, code.look.run({theta, x}).output)/rows).toFixed(1)} % of ${rows} rows right`;
+  if (data.classes) said += `, ${(100*painting.right(shown, look(seen).output)/rows).toFixed(1)} % of ${rows} rows right`;
   at('tally').textContent = said;
-  at('tally').dataset.frame = spent.toFixed(1);
 };
 
 // --- running -------------------------------------------------------------------------------------------------------------
 
 const buttons = Object.fromEntries([...document.querySelectorAll(`[data-live="${name}"]`)].map((found) => [found.dataset.do, found]));
+const SELDOM = 3;  // frames from one curve to the next
 const frame = () => {
   if (!running) return;
-  const end = performance.now() + 8;
+  const end = performance.now() + 4;
   do step(); while (performance.now() < end && steps % 5);
-  draw();
+  draw(frames++ % SELDOM === 0);
   if (!Number.isFinite(losses.at(-1))) return stop();
   running = requestAnimationFrame(frame);
 };
-const stop = () => { cancelAnimationFrame(running); running = 0; buttons.learn.textContent = 'Learn'; buttons.learn.setAttribute('aria-pressed', 'false'); };
+const stop = () => { if (running) { cancelAnimationFrame(running); running = 0; draw(); } buttons.learn.textContent = 'Learn'; buttons.learn.setAttribute('aria-pressed', 'false'); };
 buttons.learn.addEventListener('click', () => {
   if (running) return stop();
   buttons.learn.textContent = 'Pause';
@@ -85,4 +87,4 @@ at('rate').value = '0.1';
 at('method').value = 'nesterov';
 begin();
 draw();
-document.getElementById(name).addEventListener('state', (event) => event.detail({theta, losses, spent}));
+document.getElementById(name).addEventListener('state', (event) => event.detail({theta, losses}));

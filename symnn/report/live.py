@@ -12,11 +12,10 @@ import numpy as np
 
 from codegen.export import Request
 from symnn.data import Dataset
-from symnn.export import gradient_request
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS
 from symnn.report.document import Section, asset, button, choice
-from symnn.report.parts import emitted, enclosed
+from symnn.report.parts import emitted, enclosed, gradient, look
 from symnn.training import targets_for
 
 ROWS = 400
@@ -121,15 +120,8 @@ def _body(network: Network, name: str) -> str:
 
 def script(network: Network, name: str) -> str:
     """The emitted functions, and what calls them."""
-    theta = {"theta": list(network.layout)}
-    forward = network.forward_graph
-    watched = forward.with_outputs(*units(network), *forward.outputs)
     updates = {method: Request(OPTIMISERS[method].graph, "update", "float64") for method in METHODS}
-    requests = {
-        "gradient": gradient_request(network, "gradient"),
-        "look": Request(watched, "look", "float64", pack=theta),
-        **updates,
-    }
+    requests = {"gradient": gradient(network), "look": look(network, units(network)), **updates}
     table = ",\n".join(f"{key}: {enclosed(emitted(request))}" for key, request in requests.items())
     called = asset("live.js").replace("'NAME'", f"'{name}'")
     return "\n".join(["'use strict';", "(() => {", f"const code = {{{table}}};", asset("paint.js"), called, "})();"])

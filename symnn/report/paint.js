@@ -4,6 +4,7 @@ const painting = (() => {
   const STRENGTH = .62;
   const SHADES = 255;
   const palette = {};
+  let layers;
 
   /** The colours of the page, which follow the theme, and the shades between −1 and 1 as pixels. */
   const recolour = () => {
@@ -11,6 +12,7 @@ const painting = (() => {
     const colour = (name) => (computed.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi) ?? ['88', '88', '88']).map((part) => parseInt(part, 16));
     Object.assign(palette, {paper: colour('--paper'), ink: colour('--ink'), muted: colour('--muted'), line: colour('--line')});
     palette.series = ['--forward', '--back', '--third', '--fourth'].map(colour);
+    layers = new WeakMap();
     palette.shades = Uint32Array.from({length: 2*SHADES + 1}, (_, k) => {
       const share = (k - SHADES)/SHADES;
       return pixel(palette.series[share > 0 ? 0 : 1].map((c, n) => palette.paper[n] + STRENGTH*Math.abs(share)*(c - palette.paper[n])));
@@ -28,16 +30,23 @@ const painting = (() => {
     return pixel(found);
   };
 
-  const small = new Map();
+  const sheets = new Map();
+  /** Pixels of a size, which are kept: to be filled, and then put on a canvas that others are painted with. */
+  const sheet = (width, height) => {
+    const size = `${width} ${height}`;
+    if (!sheets.has(size)) {
+      const canvas = new OffscreenCanvas(width, height), context = canvas.getContext('2d'), image = context.createImageData(width, height);
+      sheets.set(size, {pixels: new Uint32Array(image.data.buffer), put: () => { context.putImageData(image, 0, 0); return canvas; }});
+    }
+    return sheets.get(size);
+  };
+
   /** Fill a rectangle of a canvas by a square of pixels, each asked for by its place. */
   const paint = (context, side, mix, [a, b, width, height]) => {
-    if (!small.has(side)) small.set(side, new OffscreenCanvas(side, side));
-    const inner = small.get(side).getContext('2d');
-    const image = inner.createImageData(side, side), pixels = new Uint32Array(image.data.buffer);
+    const {pixels, put} = sheet(side, side);
     for (let k = 0; k < pixels.length; k++) pixels[k] = mix(k);
-    inner.putImageData(image, 0, 0);
     context.imageSmoothingEnabled = true;
-    context.drawImage(small.get(side), a, b, width, height);
+    context.drawImage(put(), a, b, width, height);
   };
 
   /** A row as a mark whose shape says the class too. */
@@ -107,20 +116,32 @@ const painting = (() => {
     });
   };
 
+  /** The rows of data on a canvas of their own, which is painted once for each width and theme, and what is known of their targets. */
+  const rowsOf = (data, {width, height}) => {
+    const known = layers.get(data) ?? new Map();
+    layers.set(data, known);
+    if (!known.has(width)) {
+      const canvas = new OffscreenCanvas(width, height), context = canvas.getContext('2d'), targets = Array.from(data.y, Number);
+      const middle = targets.reduce((sum, v) => sum + v, 0)/(targets.length || 1), spread = Math.max(...targets.map((v) => Math.abs(v - middle))) || 1;
+      const place = (a, b) => [a, b].map((v, k) => (v - data.ranges[k][0])/(data.ranges[k][1] - data.ranges[k][0])).map((v, k) => k ? height*(1 - v) : width*v);
+      targets.forEach((target, row) => data.inputs === 1
+        ? mark(context, place(data.x[row], target), data.classes ? target : 0, width/512)
+        : mark(context, place(data.x[2*row], data.x[2*row + 1]), data.classes ? target : +(target < middle), width/512));
+      known.set(width, {canvas, middle, spread, place});
+    }
+    return known.get(width);
+  };
+
   /** What a network says over its inputs, and the rows: `data` has x, y, inputs, outputs, classes and ranges. */
   const says = (canvas, data, points, output) => {
-    const context = canvas.getContext('2d'), {width, height} = canvas;
-    const place = (a, b) => [a, b].map((v, k) => (v - data.ranges[k][0])/(data.ranges[k][1] - data.ranges[k][0])).map((v, k) => k ? height*(1 - v) : width*v);
-    const targets = Array.from(data.y, Number), size = width/512;
+    const context = canvas.getContext('2d'), {width, height} = canvas, {canvas: rows, middle, spread, place} = rowsOf(data, canvas);
     if (data.inputs === 1) {
       context.fillStyle = css(palette.paper);
       context.fillRect(0, 0, width, height);
-      targets.forEach((target, row) => mark(context, place(data.x[row], target), data.classes ? target : 0, size));
+      context.drawImage(rows, 0, 0);
       const value = (k) => data.classes ? 1 - softmax(output, k*data.outputs, data.outputs)[0] : output[k];
-      return line(context, Array.from(points, (a, k) => place(a, value(k))), css(palette.series[1]), 4*size);
+      return line(context, Array.from(points, (a, k) => place(a, value(k))), css(palette.series[1]), 4*width/512);
     }
-    const middle = targets.reduce((sum, v) => sum + v, 0)/(targets.length || 1);
-    const spread = Math.max(...targets.map((v) => Math.abs(v - middle))) || 1;
     const mixes = {
       numbers: (k) => shade((output[k] - middle)/spread),
       one: (k) => shade(2/(1 + Math.exp(output[k])) - 1),
@@ -129,18 +150,21 @@ const painting = (() => {
     };
     const mix = mixes[data.classes ? ['', 'one', 'two'][data.outputs] ?? 'more' : 'numbers'];
     paint(context, Math.sqrt(points.length/2), mix, [0, 0, width, height]);
-    targets.forEach((target, row) => mark(context, place(data.x[2*row], data.x[2*row + 1]), data.classes ? target : +(target < middle), size));
+    context.drawImage(rows, 0, 0);
   };
 
-  /** The map of one unit in a rectangle: blue where it is above 0, orange below. */
-  const unit = (context, inputs, values, units, k, side, rectangle) => {
-    const count = values.length/units, wide = inputs === 2 ? Math.sqrt(count) : count;
-    let most = 1e-12;
-    for (let p = k; p < values.length; p += units) most = Math.max(most, Math.abs(values[p]));
-    paint(context, side, (p) => {
-      const column = Math.floor((p % side + .5)*wide/side), row = inputs === 2 ? Math.floor((Math.floor(p/side) + .5)*wide/side) : 0;
-      return shade(values[(row*wide + column)*units + k]/most);
-    }, rectangle);
+  /** The maps of a layer's units, one below the other in a canvas as wide as a side: blue where a unit is above 0, orange below. */
+  const units = (inputs, values, count, side) => {
+    const points = values.length/count, wide = inputs === 2 ? Math.sqrt(points) : points, {pixels, put} = sheet(side, side*count);
+    const places = Array.from({length: side}, (_, k) => Math.floor((k + .5)*wide/side));  // of the points those that are shown
+    const most = new Float64Array(count).fill(1e-12), starts = [];
+    for (let p = 0; p < side*side; p++) {
+      const start = ((inputs === 2 ? places[Math.floor(p/side)]*wide : 0) + places[p % side])*count;
+      starts.push(start);
+      for (let k = 0; k < count; k++) most[k] = Math.max(most[k], Math.abs(values[start + k]));
+    }
+    starts.forEach((start, p) => { for (let k = 0; k < count; k++) pixels[k*side*side + p] = shade(values[start + k]/most[k]); });
+    return put();
   };
 
   /** How many rows are told right by scores. */
@@ -150,5 +174,5 @@ const painting = (() => {
   }, 0);
 
   recolour();
-  return {palette, css, recolour, shade, paint, mark, line, curve, range, grid, says, unit, right};
+  return {palette, css, recolour, shade, paint, mark, line, curve, range, grid, says, units, right};
 })();

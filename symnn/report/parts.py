@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +67,7 @@ def parts(network: Network) -> dict[str, Any]:
 
 def learning(network: Network) -> dict[str, Any]:
     """What a network learns by: loss and gradient."""
-    return {"modules": {"gradient": emitted(_gradient(network))}}
+    return {"modules": {"gradient": emitted(gradient(network))}}
 
 
 def rest(network: Network) -> dict[str, Any]:
@@ -77,26 +77,30 @@ def rest(network: Network) -> dict[str, Any]:
     return {"modules": {"predict": emitted(predict)}, "formulas": formulas(sections(network))}
 
 
-def _look(network: Network) -> Request:
-    """The values of all units."""
+def look(network: Network, names: Sequence[str]) -> Request:
+    """The values of units, by the names of their layers, and of the outputs."""
     # Tiles take a third of the time of loops for maps of 16,384 points, and auto a third longer to choose them.
     forward, theta = network.forward_graph, {"theta": list(network.layout)}
-    watched = forward.with_outputs(*units(network), *forward.outputs)
-    return Request(watched, "look", "float32", "tiled", pack=theta)
+    return Request(forward.with_outputs(*names, *forward.outputs), "look", "float32", "tiled", pack=theta)
 
 
-def _gradient(network: Network) -> Request:
+def _look(network: Network) -> Request:
+    return look(network, units(network))
+
+
+def gradient(network: Network) -> Request:
     """Loss and gradient: loops for a few hundred rows are as fast as tiles, and chosen in half the time."""
     return replace(gradient_request(network, "gradient"), schedule="loops", example=None)
 
 
-QUICK: Mapping[str, Callable[[Network], Request]] = {"look": _look, "gradient": _gradient}
+QUICK: Mapping[str, Callable[[Network], Request]] = {"look": _look, "gradient": gradient}
 """What comes as WebAssembly too, in this order."""
 
 
-def hastened(network: Network, name: str) -> dict[str, Any]:
-    """One of :data:`QUICK` as WebAssembly; raises :class:`EmitError` where that cannot be made."""
-    return {"modules": {name: webassembly_text(QUICK[name](network))}}
+def hastened(network: Network, name: str) -> Callable[[], dict[str, Any]]:
+    """What makes one of :data:`QUICK` as WebAssembly, in any thread; :class:`EmitError` where that cannot be made."""
+    text = webassembly_text(QUICK[name](network))
+    return lambda: {"modules": {name: text()}}
 
 
 def whole(network: Network) -> dict[str, Any]:

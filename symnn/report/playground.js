@@ -281,19 +281,23 @@ const training = (network, data, {optimiser, rate, momentum, batch, decay, seed}
 
 // --- pictures ------------------------------------------------------------------------------------------------------------
 
-let state, data, network, run, side = SIDE, lasting = [], running = 0;
+let state, data, network, run, side = SIDE, running = 0;
 
 const gridOf = (side) => data.grids[side] ??= painting.grid(data.inputs, data.ranges, side, Float32Array);
 
-const draw = () => {
+/** The maps, and unless it is said otherwise all else that moves: lines, losses, what is told. */
+const draw = (all = true) => {
   const started = performance.now();
   const points = gridOf(side), found = network.code.look.run({theta: Float32Array.from(run.theta), x: points});
   painting.says(at('map'), data, points, found.output);
-  drawNetwork(at('network').getContext('2d'), found);
-  painting.curve(at('curve'), run.losses);
-  tally();
-  lasting.push(performance.now() - started);
-  at('tally').dataset.frame = lasting.at(-1).toFixed(2);
+  const canvas = at('network'), context = canvas.getContext('2d'), columns = placed(canvas.width, canvas.height);
+  if (all) {
+    drawLines(context, columns);
+    painting.curve(at('curve'), run.losses);
+    tally();
+  }
+  drawUnits(context, columns, found);
+  return performance.now() - started;
 };
 
 const tally = () => {
@@ -332,9 +336,9 @@ const paths = (a, b) => {
   return [left, a.y, middle, a.y, middle, b.y, right, b.y];
 };
 
-const drawNetwork = (context, found) => {
-  const {width, height} = context.canvas, {palette, css} = painting, columns = placed(width, height);
-  context.clearRect(0, 0, width, height);
+const drawLines = (context, columns) => {
+  const {palette, css} = painting;
+  context.clearRect(0, 0, context.canvas.width, context.canvas.height);
   for (const [a, b, weight, pull] of edgesOf(columns)) {
     const curve = paths(a, b), layers = [[weight, palette.series[weight < 0 ? 1 : 0], [], state.edges !== 'gradients'], [pull, palette.series[3], [5, 5], state.edges !== 'weights']];
     for (const [share, colour, dashes, wanted] of layers) {
@@ -343,19 +347,25 @@ const drawNetwork = (context, found) => {
       context.moveTo(curve[0], curve[1]);
       context.bezierCurveTo(...curve.slice(2));
       context.setLineDash(dashes);
-      context.lineDashOffset = running ? run.steps % 10 : 0;  // towards the inputs
+      context.lineDashOffset = calm.matches ? 0 : frames % 10;  // towards the inputs
       context.lineWidth = .5 + 4*Math.abs(share);
       context.strokeStyle = css(colour, .25 + .6*Math.abs(share));
       context.stroke();
     }
   }
   context.setLineDash([]);
+};
+
+const UNIT = 32;
+/** The maps of column n, that of the inputs among them. */
+const sheetOf = (column, n, found, points, side) => painting.units(data.inputs, n === 0 ? points : found[network.units[n - 1] ?? 'output'], column.length, side);
+const drawUnits = (context, columns, found) => {
+  context.lineWidth = 1;
+  context.strokeStyle = painting.css(painting.palette.muted);
   columns.forEach((column, n) => {
-    const values = n === 0 ? gridOf(side) : found[n === columns.length - 1 ? 'output' : network.units[n - 1]];
+    const sheet = sheetOf(column, n, found, gridOf(side), UNIT);
     column.forEach(({x, y, size}, k) => {
-      painting.unit(context, data.inputs, values, column.length, k, 32, [x - size/2, y - size/2, size, size]);
-      context.lineWidth = 1;
-      context.strokeStyle = css(palette.muted);
+      context.drawImage(sheet, 0, k*UNIT, UNIT, UNIT, x - size/2, y - size/2, size, size);
       context.strokeRect(x - size/2, y - size/2, size, size);
     });
   });
@@ -364,19 +374,24 @@ const drawNetwork = (context, found) => {
 // --- running -------------------------------------------------------------------------------------------------------------
 
 const buttons = Object.fromEntries([...document.querySelectorAll('[data-play]')].map((found) => [found.dataset.play, found]));
-const BUDGET = 15;
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+const SELDOM = 3, LATE = 20, OURS = 5;
+let frames = 0, lasting = [];
 
-const frame = () => {
+const frame = (now) => {
   if (!running) return;
   const end = performance.now() + 4;
   let count = 0;
   do run.step(); while (performance.now() < end && ++count < 5);
-  draw();
-  if (lasting.length >= 20) {  // where pictures take too long for sixty a second, maps have fewer points while they move
-    const middle = lasting.sort((a, b) => a - b)[10];
-    if (middle > BUDGET && side > 32) side /= 2;
+  // Every picture has new maps, every third new lines, which take as long as all maps and are followed no faster by eye.
+  lasting.push([now, draw(frames++ % SELDOM === 0)]);
+  if (lasting.length > 20) {  // where pictures come late, and by what is done here, maps have fewer points while they move
+    const middle = (values) => values.sort((a, b) => a - b)[10];
+    const late = middle(lasting.slice(1).map(([time], k) => time - lasting[k][0])) > LATE;
+    if (late && side > FIRST && middle(lasting.map(([, spent]) => spent)) > OURS) side /= 2;
     lasting = [];
   }
+  at('tally').dataset.side = side;
   if (!Number.isFinite(run.losses.at(-1)) || run.steps >= NUMBERS.steps[1]) return stop();
   running = requestAnimationFrame(frame);
 };
@@ -386,6 +401,7 @@ const halt = () => {
   buttons.learn.textContent = 'Learn';
   buttons.learn.setAttribute('aria-pressed', 'false');
   side = SIDE;
+  frames = 0;
   lasting = [];
 };
 const stop = () => {
@@ -792,11 +808,14 @@ const drawing = () => {
     const [x, y, ...rest] = paths(a, b).map((v) => v.toFixed(1));
     parts.push(`<path d="M${x} ${y}C${rest.join(' ')}" fill="none" stroke="${css(palette.series[weight < 0 ? 1 : 0])}" stroke-opacity="${(.25 + .6*Math.abs(weight)).toFixed(2)}" stroke-width="${(.5 + 4*Math.abs(weight)).toFixed(2)}"/>`);
   }
-  columns.forEach((column, n) => column.forEach(({x, y, size}, k) => {
-    const canvas = element('canvas', {width: 64, height: 64}), values = n === 0 ? gridOf(SIDE) : found[n === columns.length - 1 ? 'output' : network.units[n - 1]];
-    painting.unit(canvas.getContext('2d'), data.inputs, values, column.length, k, 64, [0, 0, 64, 64]);
-    parts.push(`<image x="${(x - size/2).toFixed(1)}" y="${(y - size/2).toFixed(1)}" width="${size.toFixed(1)}" height="${size.toFixed(1)}" href="${canvas.toDataURL()}"/>`);
-  }));
+  columns.forEach((column, n) => {
+    const sheet = sheetOf(column, n, found, gridOf(SIDE), 64);
+    column.forEach(({x, y, size}, k) => {
+      const canvas = element('canvas', {width: 64, height: 64});
+      canvas.getContext('2d').drawImage(sheet, 0, -64*k);
+      parts.push(`<image x="${(x - size/2).toFixed(1)}" y="${(y - size/2).toFixed(1)}" width="${size.toFixed(1)}" height="${size.toFixed(1)}" href="${canvas.toDataURL()}"/>`);
+    });
+  });
   parts.push(`<image x="${width}" y="0" width="${height}" height="${height}" href="${at('map').toDataURL()}"/>`);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width + height} ${height}"><rect width="100%" height="100%" fill="${css(palette.paper)}"/>${parts.join('')}</svg>`;
 };
@@ -826,4 +845,4 @@ addEventListener('hashchange', () => { if (location.hash !== address || !whole) 
 const ready = open();
 
 // What tests and measurements read.
-document.getElementById('play').addEventListener('state', ({detail}) => detail({ready, state, data, run, network, yaml, safetensors, drawing, picture, frame: (size) => { side = size; run.step(); draw(); return lasting.at(-1); }}));
+document.getElementById('play').addEventListener('state', ({detail}) => detail({ready, state, data, run, network, yaml, safetensors, drawing, picture}));

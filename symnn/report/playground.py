@@ -80,7 +80,7 @@ def quick() -> Mapping[str, Mapping[str, str]]:
 
 
 def _hastened(network: Network) -> dict[str, str]:
-    return {name: hastened(network, name)["modules"][name] for name in QUICK}
+    return {name: hastened(network, name)()["modules"][name] for name in QUICK}
 
 
 def playground(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache, partial
+from functools import cache, lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
@@ -44,13 +44,11 @@ class RequestError(Exception):
         self.status = status
 
 
-MADE: Mapping[str, Callable[[Network], object]] = {
-    "network": parts,
-    "learning": learning,
-    "rest": rest,
-    **{name: partial(hastened, name=name) for name in QUICK},
-}
+MADE: Mapping[str, Callable[[Network], object]] = {"network": parts, "learning": learning, "rest": rest}
 """What is made of a network, by where it is asked for."""
+ASKED = (*MADE, *QUICK)
+MAKING = Lock()
+"""SymPy is no library for threads."""
 
 
 def made(body: bytes, what: str = "network") -> str:
@@ -62,14 +60,22 @@ def made(body: bytes, what: str = "network") -> str:
     ['look']
     """
     try:
-        return _made(body, what)
+        with MAKING:
+            answer = _begun(body, what)
+        return answer()
     except (SymnnError, CodegenError) as error:
         raise RequestError(422, str(error).splitlines()[0].removeprefix("spec: ")) from None
 
 
 @lru_cache(maxsize=64)
-def _made(body: bytes, what: str) -> str:
-    return as_json(MADE[what](_network(body)))
+def _begun(body: bytes, what: str) -> Callable[[], str]:
+    """What gives the answer; of WebAssembly it has yet to be compiled, in which time others are answered."""
+    network = _network(body)
+    if what in QUICK:
+        later = hastened(network, what)
+        return cache(lambda: as_json(later()))
+    found = as_json(MADE[what](network))
+    return lambda: found
 
 
 @lru_cache(maxsize=8)
@@ -94,7 +100,6 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.page = page.encode()
         self.token = secrets.token_urlsafe(24)
-        self.making = Lock()  # SymPy is no library for threads
         self.hosts = {f"{name}:{self.server_port}" for name in ("127.0.0.1", "localhost")}
 
     @property
@@ -119,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A network."""
-        self._answer(MADE, "application/json", self._network)
+        self._answer(ASKED, "application/json", self._network)
 
     def _network(self, what: str) -> bytes:
         origin, kind = self.headers.get("Origin"), self.headers.get_content_type()
@@ -133,8 +138,7 @@ class Handler(BaseHTTPRequestHandler):
         if int(size) > MAX_BODY:
             raise RequestError(413, f"expected at most {MAX_BODY:,} bytes, found {int(size):,}")
         body = self.rfile.read(int(size))
-        with self.server.making:
-            return made(body, what).encode()
+        return made(body, what).encode()
 
     def _answer(self, paths: Iterable[str], kind: str, content: Callable[[str], bytes]) -> None:
         try:

@@ -142,7 +142,7 @@ console.log(JSON.stringify([
 def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     y, x, picked = Variable("y", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
     graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
-    text = webassembly_text(Request(graph, "pick"))
+    text = webassembly_text(Request(graph, "pick"))()
     assert "</" not in text
     (tmp_path / "inside.mjs").write_text(text)
     (tmp_path / "called.mjs").write_text(CALLED)
