@@ -151,6 +151,8 @@ class Physics:
     """By input, the period of every unknown along it: the network gets sin and cos of 2πx/period in place of x."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """By input, another one where it begins: the network gets x − origin in place of both, equations have x."""
+    features: Any = ()
+    """Formulas of the inputs, texts or SymPy, that the network gets in place of them: ``("log1p(50*x)", "t")``."""
 
     _repr_html_ = shows("physics_html")
 
@@ -166,6 +168,7 @@ class Physics:
         object.__setattr__(self, "forms", self._checked_forms())
         object.__setattr__(self, "periods", self._checked_periods())
         object.__setattr__(self, "origins", self._checked_origins())
+        object.__setattr__(self, "features", self._checked_features())
         residuals = (self.residuals,) if isinstance(self.residuals, Residual) else self.residuals
         object.__setattr__(self, "residuals", tuple(residuals))
         for residual in self.residuals:
@@ -204,7 +207,10 @@ class Physics:
         periods = {name: spec.inputs[name][1] - spec.inputs[name][0] for name in spec.periodic}
         origins = {along: f"{along}origin" for along in spec.slabs}
         inputs = (*spec.inputs, *origins.values())
-        return cls(inputs, spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods, origins)
+        return cls(
+            inputs, spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods, origins,
+            spec.features,
+        )  # fmt: skip
 
     def solution(self, points: np.ndarray) -> dict[str, np.ndarray]:
         """The unknowns at some points by the formulas that the spec gives, if it gives any."""
@@ -237,7 +243,7 @@ class Physics:
     @cached_property
     def network(self) -> Network:
         """The network by itself: its layout, its initial parameters, its predictions."""
-        return Network(len(self.inputs) + len(self.periods) - len(self.origins), self.layers, "mean_squared_error")
+        return Network(len(self.features or self._inputs), self.layers, "mean_squared_error")
 
     # --- parameters -----------------------------------------------------------------------------------------------
 
@@ -280,26 +286,30 @@ class Physics:
         forward = self.network.forward_graph
         x = Variable("x", (sample_extent("S"), len(self.inputs)))
         inputs = (*forward.inputs[:-1], *self._coefficients.values(), x)
-        if not self.periods and not self.origins:
+        if not (self.features or self.periods or self.origins):
             return Graph(inputs, forward.equations, forward.outputs)
         features = Variable(fresh_name("features", set(forward.variables)), forward.inputs[-1].shape)
         equations = [renamed(equation, {"x": features}) for equation in forward.equations]
         return Graph(inputs, (*self._features(x, features), *equations), forward.outputs)
 
     def _features(self, x: Variable, features: Variable) -> list[Equation]:
-        """What the network gets: the inputs in their order, each from its origin, or sine and cosine of it."""
+        """What the network gets, each input from its origin."""
         s = Index("s", sample_extent("S"))
-        columns = {name: x[s, column] for column, name in enumerate(self.inputs)}
-        bodies: list[Expr] = []
-        for name in self.inputs:
-            if name in self.periods:
-                angle = 2 * pi / exact(self.periods[name]) * columns[name]
-                bodies += [sin(angle), cos(angle)]
-            elif name in self.origins:
-                bodies.append(columns[name] - columns[self.origins[name]])
-            elif name not in self.origins.values():
-                bodies.append(columns[name])
-        return [Equation(features[s, column], body) for column, body in enumerate(bodies)]
+        columns: dict[Basic, Basic] = {Symbol(n, real=True): x[s, column] for column, n in enumerate(self.inputs)}
+        for name, origin in self.origins.items():
+            columns[Symbol(name, real=True)] = x[s, self.inputs.index(name)] - x[s, self.inputs.index(origin)]
+        return [
+            Equation(features[s, column], replace(body, columns))
+            for column, body in enumerate(self.features or self._inputs)
+        ]
+
+    @cached_property
+    def _inputs(self) -> tuple[Expr, ...]:
+        """The inputs that begin nowhere else, or sine and cosine of those that are periodic."""
+        symbols = {name: Symbol(name, real=True) for name in self.inputs if name not in self.origins.values()}
+        angles = {name: 2 * pi / exact(period) * symbols[name] for name, period in self.periods.items()}
+        pairs = [(sin(angles[n]), cos(angles[n])) if n in angles else (symbol,) for n, symbol in symbols.items()]
+        return tuple(body for pair in pairs for body in pair)
 
     @cached_property
     def prediction_graph(self) -> Graph:
@@ -448,6 +458,15 @@ class Physics:
             if name in self.periods or (name in found and name in found.values()):
                 raise SpecError(f"origins: {quote(name)} has another meaning already; expected another input")
         return found
+
+    def _checked_features(self) -> tuple[Expr, ...]:
+        given = (self.features,) if isinstance(self.features, (str, Basic)) else self.features
+        if not isinstance(given, (tuple, list)):
+            raise SpecError(f"features: expected a list of formulas, found {quote(given)}")
+        if given and self.periods:
+            raise SpecError("features: found periods beside them, expected one of them")
+        symbols = {name: Symbol(name, real=True) for name in self.inputs if name not in self.origins.values()}
+        return tuple(_of_inputs(part, symbols, f"features[{number}]") for number, part in enumerate(given))
 
     # --- compiled -------------------------------------------------------------------------------------------------
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
-from sympy import Add, Expr, Symbol
+from sympy import Expr, Symbol
 
-from symnn.activations import exact
 from symnn.conditions import Form, Given, forms_of, read_condition, read_value
+from symnn.distances import distance
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
@@ -32,6 +32,7 @@ from symnn.suggest import quote, unknown
 
 MAX_INPUTS = 32
 MAX_UNKNOWNS = 16
+MAX_FEATURES = 64
 MAX_RESIDUALS = 64
 MAX_POINTS = 10_000_000
 MOST_SLABS = 10_000
@@ -280,6 +281,8 @@ class PhysicsSpec(SpecModel):
     """A disc, a ball or a polygon of some inputs: the points lie in it, and not everywhere in their ranges."""
     periodic: Annotated[tuple[str, ...], BeforeValidator(_names)] = ()
     """The inputs along which every unknown is periodic, with their range as the period."""
+    features: Annotated[tuple[str, ...], Field(strict=False, max_length=MAX_FEATURES)] = ()
+    """Formulas of the inputs that the network gets in place of them."""
     slabs: Mapping[str, Annotated[int, Field(ge=2, le=MOST_SLABS)]] = {}
     """An input, such as a time, and the number of equal parts of its range that are solved one after the other."""
     solution: Mapping[str, str] = {}
@@ -315,17 +318,24 @@ class PhysicsSpec(SpecModel):
         for name in self.periodic:
             if name not in self.inputs:
                 raise FieldError(unknown("input", name, self.inputs), ("periodic",))
+        if self.features and self.periodic:
+            raise FieldError("found features beside periodic, expected one of them", ("features",))
+        for number, text in enumerate(self.features):
+            self._check_formula(text, "features", number)
         if self.solution and self.reference is not None:
             raise FieldError("found a solution beside a reference, expected one of them", ("reference",))
         for name, text in self.solution.items():
             if name not in self.unknowns:
                 raise FieldError(unknown("unknown", name, self.unknowns), ("solution",))
-            try:
-                parse_formula(text, {name: Symbol(name, real=True) for name in self.inputs}, FUNCTIONS, "")
-            except SpecError as error:
-                raise FieldError(str(error).removeprefix(": "), ("solution", name)) from None
+            self._check_formula(text, "solution", name)
         _ = self.forms
         return self
+
+    def _check_formula(self, text: str, *where: str | int) -> None:
+        try:
+            parse_formula(text, {name: Symbol(name, real=True) for name in self.inputs}, FUNCTIONS, "")
+        except SpecError as error:
+            raise FieldError(str(error).removeprefix(": "), where) from None
 
     def _language(self, name: str) -> Language:
         """What the equations of a residual may name."""
@@ -485,13 +495,11 @@ class PhysicsSpec(SpecModel):
             raise FieldError(f"expected {expected}, found none", ("slabs",))
 
     def _on_rim(self, name: str, equation: Expr, language: Language) -> tuple[str, Form]:
-        """The unknown whose value on a ball an equation gives, and u = value + (1 − |x − centre|²/radius²)·N."""
-        ball = self.domain.region if self.domain is not None and self._rim(name) else None
-        if self.domain is None or not isinstance(ball, Ball):
-            raise FieldError("found boundary, expected that of a disc or a ball, or values of an input in at")
+        """The unknown whose value on the rim of the domain an equation gives, and u = value + d·N."""
+        if self.domain is None or not self._rim(name):
+            raise FieldError("found boundary, expected that of the domain, or values of an input in at")
         given, value = read_value(equation, language)
-        away = [(Symbol(x, real=True) - exact(at)) ** 2 for x, at in zip(self.domain.of, ball.centre)]
-        return given, Form(value, 1 - Add(*away) / exact(ball.radius) ** 2)
+        return given, Form(value, distance(self.domain.region, self.domain.of))
 
     def _check(self, name: str, residual: ResidualSpec, language: Language) -> None:
         try:

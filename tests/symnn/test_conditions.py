@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sympy import lambdify, symbols
 
 import symnn
 from symnn.conditions import form, read_condition
@@ -72,6 +73,19 @@ def test_a_periodic_network_is_the_same_one_period_on() -> None:
     assert values(physics, x, 0.0) == pytest.approx(np.sin(np.pi * x), abs=1e-15)
 
 
+def test_a_network_may_get_formulas_of_the_inputs() -> None:
+    given = {**WAVE, "features": ["log1p(3*x)", "t", "x*t"]}
+    physics = symnn.Physics.from_spec(given)
+    assert physics.parameter_count == 3 * 3 + 3 + 3 + 1
+    theta, (x, t) = physics.initial_parameters(0) + 0.3, np.array([[0.7, 0.2], [0.4, 0.9]]).T
+    inside = np.tanh(physics.split(theta)["W1"] @ [np.log1p(3 * x), t, x * t] + physics.split(theta)["b1"][:, None])
+    plain = physics.split(theta)["W2"][0] @ inside + physics.split(theta)["b2"]
+    (found,) = physics.compile().predict(theta, np.column_stack([x, t])).T
+    form = physics.forms["u"]
+    g, d = (lambdify(symbols("x t", real=True), part) for part in (form.values, form.multiplier))
+    assert found == pytest.approx(g(x, t) + d(x, t) * plain, abs=1e-14)
+
+
 def changed(**residuals: Any) -> dict[str, Any]:
     return {**WAVE, "residuals": {**WAVE["residuals"], **residuals}}
 
@@ -107,6 +121,8 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     ),
     "points": ({**WAVE, "residuals": {"inside": {"equation": "u_t"}}}, "residuals.inside: missing field 'points'"),
     "a period": ({**WAVE, "periodic": "z"}, "periodic: unknown input 'z'"),
+    "a feature": ({**WAVE, "features": ["x", "sin(y)"]}, "features[1]: column 5: 'y' is not a known name"),
+    "features of a period": ({**WAVE, "features": ["x"], "periodic": "x"}, "features: found features beside periodic"),
     "a solution": ({**WAVE, "solution": {"u": "sin(y)"}}, "solution.u: column 5: 'y' is not a known name"),
 }
 
@@ -122,6 +138,8 @@ FORMS: Mapping[str, tuple[dict[str, Any], str]] = {
     "another unknown": ({"forms": {"v": ("0", "x")}}, "forms: unknown unknown 'v'"),
     "no pair": ({"forms": {"u": "x"}}, "forms.u: expected (g, d) of u = g + d·N, found 'x'"),
     "another name": ({"forms": {"u": ("0", "y")}}, "forms.u: column 1: 'y' is not a known name"),
+    "a feature": ({"features": ["x", "y"]}, "features[1]: column 1: 'y' is not a known name"),
+    "no features": ({"features": 3}, "features: expected a list of formulas, found 3"),
     "a period": ({"periods": {"x": 0}}, "periods.x: expected a number above 0, found 0"),
 }
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sympy import lambdify, symbols
 
 import symnn
+from symnn.distances import distance
 from symnn.physics_spec import load_physics
 from symnn.points import KINDS
 from symnn.references import reference_of
@@ -166,6 +168,47 @@ def test_a_value_on_the_rim_of_a_disc_may_be_hard() -> None:
     assert abs(predict(theta, np.array([[1.0, 0.5, 1.0]])) - predict(-theta, np.array([[1.0, 0.5, 1.0]]))) > 1e-3
 
 
+SPIRAL = [(0, 0), (6, 0), (6, 5), (1, 5), (1, 2), (4, 2), (4, 3), (2, 3), (2, 4), (5, 4), (5, 1), (0, 1)]
+SHAPES: dict[str, symnn.Polygon] = {
+    "triangle": symnn.Polygon([(0, 0), (2, 0), (0, 2)]),
+    "bend": symnn.Polygon(BEND),
+    "frame": FRAME,
+    "spiral": symnn.Polygon(SPIRAL),
+    "corners in a line": symnn.Polygon([(0, 0), (1, 0), (2, 0), (2, 2), (1.5, 1), (1, 0.5), (0.5, 1), (0, 2), (0, 1)]),
+    "a hole with a notch": symnn.Polygon(
+        [(0, 0), (0, 4), (4, 4), (4, 0)], [[(1, 1), (3, 1), (3, 3), (2, 1.5), (1, 3)]]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_distance_of_a_polygon_is_0_on_its_edges_and_nowhere_inside(name: str) -> None:
+    shape = SHAPES[name]
+    d = lambdify(symbols("x y", real=True), distance(shape, "xy"), "numpy")
+    inside, (rim, normals) = symnn.sample([shape], 500), symnn.sample_boundary([shape], 500)
+    assert d(*inside.T).min() > 0
+    assert 0.9 < d(*symnn.sample([shape], 5000).T).max() < 1.2
+    assert np.abs(d(*rim.T)).max() < 1e-14
+    near, nearer = (d(*(rim - step * normals).T) for step in (1e-3, 5e-4))
+    assert np.median(nearer / near) == pytest.approx(0.5, abs=1e-2)  # of first order
+
+
+def test_a_value_on_the_rim_of_a_polygon_may_be_hard() -> None:
+    given = spec(
+        {"polygon": {"inputs": ["x", "y"], "corners": BEND}},
+        rim={"equation": "u = x*y*(1 + t)", "boundary": ["x", "y"], "hard": True},
+        start={"equation": "u = x*y", "at": {"t": 0}, "hard": True},
+    )
+    physics = symnn.Physics.from_spec(given)
+    predict, theta = physics.compile().predict, physics.initial_parameters() + 0.3
+    rim, _ = symnn.sample_boundary([symnn.Polygon(BEND)], 40)
+    (x, y), t = rim.T, np.linspace(0, 1, 40)
+    assert predict(theta, np.column_stack([x, t, y]))[:, 0] == pytest.approx(x * y * (1 + t), abs=1e-14)
+    at = np.array([[0.5, 0.0, 0.7], [0.5, 0.5, 0.7]])
+    assert predict(theta, at)[0, 0] == pytest.approx(0.35, abs=1e-15)
+    assert abs(predict(theta, at) - predict(-theta, at))[1, 0] > 1e-3
+
+
 def test_neumann_conditions_hold_on_a_slanted_wall() -> None:
     physics = symnn.Physics.from_spec({
         "inputs": {"x": [0, 1], "y": [0, 1]}, "unknowns": "u",
@@ -215,12 +258,16 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         spec(DISC, rim={"equation": "u_x", "boundary": ["x", "y"], "hard": True}),
         "residuals.rim.hard: expected u, found u_x",
     ),
-    "a hard polygon": (
+    "a hard polygon of many corners": (
         spec(
-            {"polygon": {"inputs": ["x", "y"], "corners": BEND}},
+            {"polygon": {"inputs": ["x", "y"], "corners": [[1 + n / 99, (n / 99) ** 2] for n in range(65)]}},
             rim={"equation": "u", "boundary": ["x", "y"], "hard": True},
         ),
-        "residuals.rim.hard: found boundary, expected that of a disc or a ball, or values of an input in at",
+        "residuals.rim.hard: expected a polygon of at most 64 corners, found one of 65",
+    ),
+    "a hard face": (
+        spec(None, rim={"equation": "u", "boundary": ["x", "y"], "hard": True}),
+        "residuals.rim.hard: found boundary, expected that of the domain, or values of an input in at",
     ),
     "a normal inside": (
         spec(DISC, more={"equation": "u*nx", "points": 3}),
