@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -143,17 +144,14 @@ class FlatFunction(FlatArguments):
             hint = "the time is the name of an input; ode() without one is for equations that do not depend on it"
             raise EmitError(f"the time {self._not_data(name)}; {hint}")
 
-        def at(t: float) -> dict[str, float]:
-            return {} if name is None else {name: t}
+        return partial(self._change, name), partial(self._change_by_y, name)
 
-        def fun(t: float, y: ArrayLike, /, *args: ArrayLike) -> Array:
-            return np.atleast_1d(self.fun(y, *args, **at(t)))
+    def _change(self, time: str | None, t: float, y: ArrayLike, /, *args: ArrayLike) -> Array:
+        return np.atleast_1d(self.fun(y, *args, **({} if time is None else {time: t})))
 
-        def jac(t: float, y: ArrayLike, /, *args: ArrayLike) -> Any:
-            matrix = self.jac(y, *args, **at(t))
-            return np.atleast_2d(matrix) if self._is_scalar else matrix
-
-        return fun, jac
+    def _change_by_y(self, time: str | None, t: float, y: ArrayLike, /, *args: ArrayLike) -> Any:
+        matrix = self.jac(y, *args, **({} if time is None else {time: t}))
+        return np.atleast_2d(matrix) if self._is_scalar else matrix
 
     # --- compiling ------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -135,27 +135,30 @@ def train(
 
     With --out, the state of the run is kept beside the model, once a minute and when the process is asked to end.
     """
-    from symnn import checkpoint
-    from symnn.training import train as run
+    made = out and out / "model.safetensors"
+    with _interruptible(made):
+        from symnn import checkpoint
+        from symnn.training import train as run
 
-    network = _network(spec)
-    options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
-    options |= {"ignore": ignore or None, "categorical": categorical or None}
-    options |= {"sequences": sequences, "weights": weights}
-    said = {name: value for name, value in options.items() if value is not None}
-    dataset = _dataset(network, spec, data, target, said)
-    assert network.spec is not None
-    changes = {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
-    settings = network.spec.training.model_copy(update=changes)
-    if out is not None:
-        _make_directory(out)
-    say(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
-    with _keeping(out and out / "model.safetensors", resume) as keeping:
-        result = run(network, dataset, settings, model=network.compile(dtype.value), state=keeping, resume=resume)
+        network = _network(spec)
+        options: dict[str, Any] = {"separator": separator, "decimal": decimal, "missing": missing}
+        options |= {"ignore": ignore or None, "categorical": categorical or None}
+        options |= {"sequences": sequences, "weights": weights}
+        said = {name: value for name, value in options.items() if value is not None}
+        dataset = _dataset(network, spec, data, target, said)
+        assert network.spec is not None
+        changes = {k: v for k, v in (("epochs", epochs), ("seed", seed)) if v is not None}
+        settings = network.spec.training.model_copy(update=changes)
+        if out is not None:
+            _make_directory(out)
+        say(f"{spec}: {network.parameter_count:,} parameters, {dataset.name}: {_sizes(dataset)}")
+    with _keeping(made, resume) as keeping:
+        with _interruptible(made):
+            result = run(network, dataset, settings, model=network.compile(dtype.value), state=keeping, resume=resume)
         if not result.improved:
             _end(keeping, result.stopped)
             say(f"symnn: {spec}: {_failure(result, settings.learning_rate)}; nothing is saved", sys.stderr)
-            raise typer.Exit(1)
+            raise typer.Exit(1 if result.history else INTERRUPTED_STATUS)
         say(_course(result))
         if out is not None:
             checkpoint.save(out / "model.safetensors", network, result.theta, dataset=dataset, dtype=dtype.value)
@@ -242,35 +245,42 @@ def solve(
 
     With --out, the state of the run is kept beside the file, once a minute and when the process is asked to end.
     """
-    import io
+    with _interruptible(out):
+        import io
 
-    import numpy as np
+        import numpy as np
 
-    from symnn.files import write_atomically
-    from symnn.physics import Physics
-    from symnn.references import reference_of
-    from symnn.solving import coefficients, points_of, solve_spec
+        from symnn.files import write_atomically
+        from symnn.physics import Physics
+        from symnn.references import reference_of
+        from symnn.solving import coefficients, points_of, solve_spec
 
-    if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
-        raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
-    if report is not None and (report.suffix != ".html" or report.is_dir() or not report.parent.is_dir()):
-        raise SpecError(f"--report: expected a file that ends in .html in a directory that exists, found '{report}'")
-    physics = Physics.from_spec(spec)
-    assert physics.spec is not None
-    settings = physics.spec.solver.changed(iterations, seed)
-    count = physics.parameter_count
-    if physics.spec.slabs and (resume or report is not None):
-        raise SpecError(f"{'--resume' if resume else '--report'}: expected a spec without slabs")
-    sizes = ", ".join(
-        f"{name} {part.points:,}" if part.points else f"{name} of a file"
-        for name, part in physics.spec.on_points.items()
-    )
-    say(f"{spec}: {count:,} parameters, points: {sizes}")
+        if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
+            raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
+        if report is not None and (report.suffix != ".html" or report.is_dir() or not report.parent.is_dir()):
+            raise SpecError(
+                f"--report: expected a file that ends in .html in a directory that exists, found '{report}'"
+            )
+        physics = Physics.from_spec(spec)
+        assert physics.spec is not None
+        settings = physics.spec.solver.changed(iterations, seed)
+        count = physics.parameter_count
+        if physics.spec.slabs and (resume or report is not None):
+            raise SpecError(f"{'--resume' if resume else '--report'}: expected a spec without slabs")
+        sizes = ", ".join(
+            f"{name} {part.points:,}" if part.points else f"{name} of a file"
+            for name, part in physics.spec.on_points.items()
+        )
+        say(f"{spec}: {count:,} parameters, points: {sizes}")
     if physics.spec.slabs:
-        _march(physics, settings, spec.parent, out)
+        with _interruptible(None):
+            _march(physics, settings, spec.parent, out)
         return
     with _keeping(out, resume) as keeping:
-        found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
+        with _interruptible(out):
+            found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
+            if found.stopped == "interrupted" and not found.iterations:
+                raise KeyboardInterrupt
         if out is not None:
             buffer = io.BytesIO()
             np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
@@ -314,8 +324,13 @@ def _march(physics: Physics, settings: SolverSpec, directory: Path, out: Path | 
         say(f"slab {number + 1}: loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s")
 
     found = march(physics, settings, each=each)
-    for name, off in found.errors(settings.seed, directory).items():
-        say(f"{name}: relative L2 error {off:.2e}")
+    if found.solutions[-1].stopped == "interrupted" and not any(one.iterations for one in found.solutions):
+        raise KeyboardInterrupt
+    if found.until < inf:
+        say(f"interrupted: {len(found.solutions)} slabs were solved, up to {found.until:g}")
+    else:
+        for name, off in found.errors(settings.seed, directory).items():
+            say(f"{name}: relative L2 error {off:.2e}")
     if out is not None:
         buffer = io.BytesIO()
         theta = found.theta
@@ -655,8 +670,8 @@ def _onnx_files(request: Request) -> Files:
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------
 
-TERMINATED_STATUS = 128 + signal.SIGTERM
-"""The exit status that a shell gives a command which SIGTERM has ended."""
+INTERRUPTED_STATUS, TERMINATED_STATUS = 128 + signal.SIGINT, 128 + signal.SIGTERM
+"""The exit statuses that a shell gives commands which Ctrl-C and SIGTERM have ended."""
 
 
 @contextmanager
@@ -689,6 +704,20 @@ def _keeping(output: Path | None, resume: bool) -> Iterator[Keeping]:
     finally:
         if handled:
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _interruptible(output: Path | None) -> Iterator[None]:
+    """Say what Ctrl-C leaves of a run that makes a file, where it comes before there is anything to end with."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from symnn.resuming import state_path
+
+        state = output and state_path(output)
+        goes_on = f"the same command with --resume goes on, from {state}"
+        say(f"symnn: interrupted: {goes_on if state and state.exists() else 'nothing was computed yet'}", sys.stderr)
+        raise typer.Exit(INTERRUPTED_STATUS) from None
 
 
 def _end(keeping: Keeping, stopped: str, *made: Path) -> None:
@@ -859,7 +888,7 @@ def _failure(result: TrainingResult, learning_rate: float) -> str:
         last = result.history[-1]
         return f"diverged in epoch {last.number}, loss {last.score:g}; try a learning_rate below {learning_rate:g}"
     if not result.history:
-        return "nothing was trained"
+        return f"{result.stopped} before the first epoch was done"
     best = min(epoch.score for epoch in result.history)
     return (
         f"none of {len(result.history)} epochs was better than the untrained network, the best has loss {best:g}; "

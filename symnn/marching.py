@@ -8,25 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import numpy as np
 
-from symnn.errors import SpecError
+from symnn.errors import DataError, SpecError
 from symnn.given import called
 from symnn.physics import Physics, PhysicsModel
 from symnn.physics_spec import SolverSpec
 from symnn.references import reference_of
+from symnn.resuming import INTERRUPTED
 from symnn.solving import Solution, solve
 
 
 @dataclass(frozen=True, eq=False)
 class March:
-    """The solution of each slab, and where they begin."""
+    """The solution of each slab, and where they begin; until: where those end that Ctrl-C left."""
 
     model: PhysicsModel
     starts: np.ndarray
     solutions: tuple[Solution, ...]
+    until: float = inf
 
     @property
     def theta(self) -> np.ndarray:
@@ -34,10 +37,17 @@ class March:
         return np.array([one.theta for one in self.solutions])
 
     def predict(self, points: np.ndarray) -> np.ndarray:
-        """The unknowns at some points, (S, unknowns), each by the network of its slab."""
+        """The unknowns at some points, (S, unknowns), each by the network of its slab.
+
+        Raises :class:`DataError` for points of slabs that were not solved.
+        """
         physics = self.model.physics
         (along,) = physics.origins
         times = points[:, physics.inputs.index(along)]
+        if (times > self.until).any():
+            raise DataError(
+                f"points: found {along} = {times.max():g}, expected at most {self.until:g}: Ctrl-C came then"
+            )
         slabs = np.clip(np.searchsorted(self.starts, times, side="right") - 1, 0, len(self.solutions) - 1)
         found = np.empty((len(points), len(physics.unknowns)))
         for slab in np.unique(slabs):
@@ -62,7 +72,8 @@ def march(
 ) -> March:
     """Solve the slabs of a spec one after the other, each from the parameters of the last.
 
-    ``settings`` are those of one slab, its seconds too; ``each`` is called after every slab.
+    ``settings`` are those of one slab, its seconds too; ``each`` is called after every slab. Ctrl-C ends it with the
+    slab under way.
 
     >>> decay = Physics.from_spec({
     ...     "inputs": {"t": [0, 4]}, "unknowns": "u", "layers": [{"dense": 6, "activation": "tanh"}, {"dense": 1}],
@@ -106,6 +117,9 @@ def march(
         theta = found.theta
         solutions.append(found)
         each(number, found)
+        if found.stopped == INTERRUPTED:
+            until = start + (high - low) / count
+            return March(model, starts[: number + 1], tuple(solutions), inf if number + 1 == count else until)
         for part in carried:
             data[part] = _ended(model, names[part], theta, places[part], column, start, (high - low) / count)
     return March(model, starts, tuple(solutions))

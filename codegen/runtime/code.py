@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -43,6 +43,9 @@ class CFunction:
     """What lives as long as the address is good."""
     prepare: Callable[[], None] = lambda: None
     """Compiles now what would be at its first use, for callers that cannot wait for the interpreter then."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an address of machine code is good in its own process only; pickle the compiled function")
 
 
 class Prepared(Protocol):
@@ -229,12 +232,4 @@ class NumbaCode:
     def bind(
         self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], otherwise: Callable[[], Any]
     ) -> Callable[[], Any] | None:
-        everything = (*arguments, *arrays)
-        if self.call(*everything) is False:
-            return None
-
-        def bound() -> Any:
-            results = self.call(*everything)
-            return otherwise() if results is False else results
-
-        return bound
+        return None if self.call(*arguments, *arrays) is False else otherwise

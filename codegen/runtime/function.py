@@ -17,7 +17,7 @@ from codegen.markup import shown_by
 from codegen.passes import PassReport
 from codegen.runtime.arguments import NUMBERS, Converter, describe, is_rounded, ordered, signature
 from codegen.runtime.code import CFunction, Code, Prepared
-from codegen.runtime.jitted import without_masks
+from codegen.runtime.jitted import with_care
 from codegen.walk import is_fixed, is_sum, length, lengths_in, parts
 
 
@@ -127,14 +127,12 @@ class CompiledFunction:
     @property
     def kernel(self) -> Callable[..., Any]:
         """The jitted function with the same arguments as a call, for use in jitted code."""
-        found: Callable[..., Any] = without_masks(self._code.jitted.kernel)
-        return found
+        return with_care(self._code.jitted.kernel, self._again)
 
     @property
     def fill(self) -> Callable[..., Any]:
         """Jitted: the arguments, then an array for each array result; returns the scalar results."""
-        found: Callable[..., Any] = without_masks(self._code.jitted.fill)
-        return found
+        return with_care(self._code.jitted.fill, self._again)
 
     @property
     def c_function(self) -> CFunction:
@@ -182,6 +180,7 @@ class CompiledFunction:
         The results of a call are overwritten by the next: copy what has to last. SciPy's minimisers and ``solve_ivp``
         keep what a function gave them before, and go astray if it changes; for them there are
         :class:`codegen.FlatFunction` and the ``objective`` of :mod:`symnn`'s models, whose results are new arrays.
+        Pickled, it is bound to copies of the arrays, which are those of the same pickle if they are in it.
 
         >>> from codegen import compile, from_expressions, gradient
         >>> from sympy import IndexedBase, symbols
@@ -201,19 +200,14 @@ class CompiledFunction:
         arrays = self._known_results(arguments, out)
         if self.threads > 1:
             self._call_again(arguments, arrays)
-            return partial(self._bound_in_threads, arguments, arrays)
-        again = partial(self._call_again, arguments, arrays)
-        bound = self._code.bind(arguments, arrays, again)
+            return Bound(self, arguments, arrays)
+        bound = self._code.bind(arguments, arrays, Bound(self, arguments, arrays))
         if bound is None:
             given, written = self._plain(arguments, arrays)
-            bound = self._code.bind(given, written, again)
+            bound = self._code.bind(given, written, Bound(self, given, written))
             if bound is None:
                 raise TypeError(f"{self!r} cannot be bound to these arguments")
         return bound
-
-    def _bound_in_threads(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
-        results = self._call(*arguments, *arrays)
-        return self._call_again(arguments, arrays) if results is False else results
 
     def _results(self, arguments: Sequence[Any], out: Any) -> tuple[np.ndarray, ...] | None:
         """The arrays for the results, new unless some are given; None if the arguments do not show their shapes."""
@@ -246,10 +240,8 @@ class CompiledFunction:
             raise TypeError(f"{self!r} cannot take these arguments")
         return arrays
 
-    def _call_again(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray], *more: Any) -> Any:
+    def _call_again(self, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         """Say what is wrong with the arguments; if nothing is, call with the plain arrays and numbers in them."""
-        if more:
-            raise TypeError(f"a bound function takes no arguments, found {len(more)}")
         given, written = self._plain(arguments, arrays)
         results = self._call(*given, *written)
         if results is False:
@@ -373,6 +365,33 @@ class CompiledFunction:
     _repr_html_ = shown_by("function_html")
     _repr_latex_ = shown_by("function_latex")
     _repr_svg_ = shown_by("function_svg")
+
+
+class Bound:
+    """A function on its arguments and the arrays for its results, as :meth:`CompiledFunction.bind` gives it."""
+
+    __slots__ = ("_arguments", "_arrays", "_function")
+
+    def __init__(self, function: CompiledFunction, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> None:
+        self._function, self._arguments, self._arrays = function, arguments, arrays
+
+    def __call__(self, /, *more: Any) -> Any:
+        if more:
+            raise TypeError(f"a bound function takes no arguments, found {len(more)}")
+        results = self._function._call(*self._arguments, *self._arrays)
+        return self._function._call_again(self._arguments, self._arrays) if results is False else results
+
+    @property
+    def bound(self) -> Callable[[], Any]:
+        """The same, bound anew."""
+        return self._function.bind(*self._arguments, out=self._arrays)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bound, (self._function, self._arguments, self._arrays)
+
+    def __deepcopy__(self, memo: object) -> Bound:
+        """Itself, as every function."""
+        return self
 
 
 def _shape(slot: Slot) -> str:

@@ -31,7 +31,19 @@ _new = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ct
 _free = ctypes.PYFUNCTYPE(None, ctypes.c_size_t)(("PyMem_RawFree", ctypes.pythonapi))
 
 
-def builtin(name: str, address: int, self_: tuple[Any, ...], flags: int = FASTCALL) -> Callable[..., Any]:
+class Held(tuple[Any, ...]):
+    """What a bound function holds. Python pickles a built-in function as an attribute of its ``self``: as one of what
+    stands in front of the arguments, which binds anew."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        return self[1].__reduce__()
+
+
+def builtin(
+    name: str, address: int, self_: tuple[Any, ...], flags: int = FASTCALL, held: type[tuple[Any, ...]] = tuple
+) -> Callable[..., Any]:
     """A built-in function at an address; ``self_`` is handed to it and lives as long as it does.
 
     Its ``PyMethodDef`` (name, function, flags, doc) is read once more when the function goes. It lies in an array that
@@ -39,7 +51,7 @@ def builtin(name: str, address: int, self_: tuple[Any, ...], flags: int = FASTCA
     """
     called = np.frombuffer(name.encode() + b"\0", np.uint8)
     definition = np.array([called.ctypes.data, address, flags, 0], np.uint64)
-    found: Callable[..., Any] = _new(definition.ctypes.data, (*self_, called, definition), None, None)
+    found: Callable[..., Any] = _new(definition.ctypes.data, held((*self_, called, definition)), None, None)
     return found
 
 
@@ -89,9 +101,8 @@ class Native:
         """
         if self.call(*arguments, *arrays) is False:
             return None
-        return builtin(
-            "bound", self._addresses["bound"], (self._record(0), otherwise, *arguments, *arrays, *self._held)
-        )
+        everything = (self._record(0), otherwise, *arguments, *arrays, *self._held)
+        return builtin("bound", self._addresses["bound"], everything, held=Held)
 
     def in_threads(self, threads: int, arguments: Sequence[Any], arrays: Sequence[np.ndarray]) -> Any:
         """As ``call``, the chunks of samples shared among threads; a single chunk starts none."""

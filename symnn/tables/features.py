@@ -6,7 +6,6 @@ is read by it, whatever the order of its columns.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from symnn.arrays import Floats
 from symnn.errors import DataError
 from symnn.suggest import quote
+from symnn.tables.lookalikes import advice, are_categories
 from symnn.tables.table import MAX_TEXTS, Table, check_columns, find_columns, first, listed
 
 Missing = Literal["refuse", "drop", "mean"]
@@ -31,36 +31,10 @@ MAX_CATEGORY_NUMBERS = 2**27
 _MISSING_TEXTS = frozenset({"", "?", "na", "n/a", "#n/a", "<na>", "nan", "null"})
 _TRUTHS = {"true": 1.0, "false": 0.0}
 
-_SIGN, _GAP, _UNIT = "[+\\-−]?", "[ '_\u00a0\u202f]", "(?:[%‰$€£¥¢]|USD|EUR|GBP|CHF|JPY)"
-_NUMBERS = (
-    (
-        re.compile(
-            rf"{_SIGN}\d{{1,3}}((\.|{_GAP})\d{{3}})+(,\d+)?|{_SIGN}\d{{1,3}}((,|{_GAP})\d{{2,3}})+\.\d+|"
-            rf"{_SIGN}\d{{1,3}}(,\d{{2,3}}){{2,}}|−\d[\d.,]*|"
-            rf"{_SIGN}{_UNIT} ?{_SIGN}\d(\d|[.,]|{_GAP})*|{_SIGN}\d(\d|[.,]|{_GAP})*{_UNIT}"
-        ),
-        "expected a number; write it without signs between thousands, units and currency",
-    ),
-    (
-        re.compile(r"[+-]?\d[\d.' ]*,\d+"),
-        "expected a number; if its comma is a decimal comma, say decimal: ','",
-    ),
-    (re.compile(r"[+-]?\d+\.\d+"), "expected a number with a decimal comma, as decimal: ',' says"),
-)
-"""Texts that mean a number, and what to write instead."""
-_LOOK_ALIKES = (
-    *_NUMBERS,
-    (
-        re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?"),
-        "expected a number; write a date as one, such as days since a first day, or as year, month and day in columns "
-        "of their own",
-    ),
-    (re.compile(r"true|false", re.IGNORECASE), "expected a number; write 1 for True and 0 for False"),
-)
-"""Also what means a date, or whether something holds."""
-
 REFUSED = " (missing: drop leaves such rows out, missing: mean fills them)"
 """What can be done about a missing cell that is refused."""
+
+_NO_NUMBERS = "; if these are categories, say categorical: {}"
 
 
 @dataclass(frozen=True)
@@ -109,7 +83,7 @@ class Features:
         A column of text is one without a number in it: text among numbers is a slip, which :meth:`encode` reports.
         """
         find_columns(f"{table.source}: categorical", categorical, names)
-        said = frozenset(categorical)
+        said = table.categorical.union(categorical)
         columns = tuple(Column(name, _categories(table, name, name in said)) for name in names)
         return cls(columns, fills, table.sequences)
 
@@ -178,7 +152,7 @@ def number_columns(
     row, j = place
     text = _text_at(table, names[j], row)
     if text is not None:
-        raise DataError(f"{table.where(row, names[j])}: found {_quoted(text)}, expected a number{refused}{hint}")
+        raise DataError(f"{table.where(row, names[j])}: found {quoted(text)}, expected a number{refused}{hint}")
     choice = refused if np.isnan(numbers[place]) else ""
     raise DataError(f"{table.where(row, names[j])}: found {numbers[place]}, expected a finite number{choice}{hint}")
 
@@ -241,25 +215,12 @@ def _put_words(table: Table, name: str, numbers: Floats, hint: str) -> None:
     if wrong.any():
         entry = int(wrong.argmax())
         text = words.texts[words.codes[entry]]
-        expected = _advice(text) or "expected a number"
-        raise DataError(f"{table.where(int(words.rows[entry]), name)}: found {_quoted(text)}, {expected}{hint}")
+        expected = advice(text) or "expected a number"
+        raise DataError(f"{table.where(int(words.rows[entry]), name)}: found {quoted(text)}, {expected}{hint}")
 
 
-def _advice(text: str) -> str | None:
-    """What to write instead of a text that means a number."""
-    return next((advice for pattern, advice in _LOOK_ALIKES if pattern.fullmatch(text)), None)
-
-
-def means_a_number(text: str) -> bool:
-    """Whether a text that is no number as it is written means one.
-
-    >>> means_a_number("$1,100.5"), means_a_number("12 %"), means_a_number("1,5"), means_a_number("red")
-    (True, True, True, False)
-    """
-    return any(pattern.fullmatch(text) for pattern, _ in _NUMBERS)
-
-
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A cell as errors show it."""
     return quote(text) if text else "an empty cell"
 
 
@@ -278,9 +239,8 @@ def _categories(table: Table, name: str, said: bool) -> tuple[str, ...] | None:
     if not said:
         if not present or np.isfinite(numbers).any() or all(text.casefold() in _TRUTHS for text in present):
             return None
-        # All of them dates, or numbers with a decimal comma: `encode` says what to write.
-        if all(map(_advice, present)):
-            return None
+        if not are_categories(present):
+            number_columns(table, [name], fills=True, hint=_NO_NUMBERS.format(quote(name)))
         texts = sorted(present)
     else:
         distinct = np.unique(numbers[np.isfinite(numbers)])[: MAX_CATEGORIES + 1]
@@ -324,7 +284,7 @@ def _one_hot(table: Table, name: str, categories: tuple[str, ...], fills: bool, 
     if place := first(wrong):
         row = place[0]
         text = _text_at(table, name, row)
-        found = _quoted(text) if text is not None else f"{numbers[row]:g}"
+        found = quoted(text) if text is not None else f"{numbers[row]:g}"
         choice = refused if missing[row] else ""
         raise DataError(f"{table.where(row, name)}: found {found}, expected one of {listed(categories)}{choice}")
     inputs = np.zeros((len(codes), len(categories)))

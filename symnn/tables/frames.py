@@ -77,7 +77,8 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
         if targets == (name,):
             labels = _labels(values)
     groups = {name: tuple(part) for name, part in parts}
-    return Table(source, "row (from 0)", range(rows), names, numbers, words, labels, groups)
+    said = frozenset(name for name, column in columns if _is_categorical(column))
+    return Table(source, "row (from 0)", range(rows), names, numbers, words, labels, groups, categorical=said)
 
 
 def _spread(name: str, given: Any, spreads: bool) -> Mapping[str, Any]:

@@ -76,7 +76,8 @@ class Table:
     numbers: float64 (S, N), nan where a cell is a word or is missing. words: of the columns that have some. labels:
     those of the single target, or None where there are several or they are floats. rows: where each row stands in the
     source, counted in ``unit``. groups: what a user may call a target, and the columns it means. lengths: how many rows
-    each sequence has, where rows are steps of some. sequences: the column, or array, that says so.
+    each sequence has, where rows are steps of some. sequences: the column, or array, that says so. categorical: the
+    columns whose kind says that they hold categories.
     """
 
     source: str
@@ -89,6 +90,7 @@ class Table:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lengths: Integers | None = None
     sequences: str | None = None
+    categorical: frozenset[str] = frozenset()
 
     def where(self, row: int, column: str) -> str:
         """The place of a cell, as errors name it."""
@@ -172,8 +174,14 @@ class Table:
                 f"{self.source}: {where}: found {listed(names)}, expected {len(self.names)} different names, "
                 "one for each column"
             )
-        words = {new: self.words[old] for old, new in zip(self.names, names) if old in self.words}
-        return replace(self, names=names, words=words, groups={name: (name,) for name in names})
+        news = dict(zip(self.names, names))
+        return replace(
+            self,
+            names=names,
+            words={news[old]: words for old, words in self.words.items()},
+            groups={name: (name,) for name in names},
+            categorical=frozenset(map(news.__getitem__, self.categorical)),
+        )
 
     def beside(self, other: Table) -> Table:
         """The table with the columns of another of as many rows behind its own, and the labels of that."""
@@ -189,6 +197,7 @@ class Table:
             words={**self.words, **other.words},
             labels=other.labels,
             groups={**self.groups, **other.groups},
+            categorical=self.categorical | other.categorical,
         )
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from symnn.arrays import Floats, Integers
 from symnn.errors import DataError
 from symnn.suggest import quote
-from symnn.tables.features import is_missing, means_a_number, missing_rows, number_columns
+from symnn.tables.features import is_missing, missing_rows, number_columns, quoted
+from symnn.tables.lookalikes import are_numbers
 from symnn.tables.table import MAX_LABELS, Labels, Table, first, listed
 from symnn.tables.text import number_reader
 
@@ -35,11 +36,10 @@ def looks_like_labels(table: Table) -> bool:
         return False
     distinct = table.labels.texts
     few = len(distinct) <= _MOST_CLASSES and 2 * len(distinct) < len(table.rows)
-    if all(map(means_a_number, distinct)):
-        return False
     # Text with numbers among it is more likely a column of numbers with a slip in it than labels:
     # taken for regression, the slip is reported by its row.
-    return few and (_all_integers(distinct) or not any(map(_is_number, distinct)))
+    said = [text for text in distinct if not is_missing(text)]
+    return few and (_all_integers(distinct) or not (any(map(_is_number, distinct)) or are_numbers(said)))
 
 
 def refuse_either(table: Table) -> None:
@@ -75,7 +75,7 @@ def numbers_of(table: Table, names: tuple[str, ...]) -> Floats:
 
 def labels_of(table: Table, names: tuple[str, ...], classes: Sequence[str] | None) -> tuple[Integers, tuple[str, ...]]:
     """Class numbers, int64 (S,), and the classes they count through."""
-    labels = _found_labels(table, names)
+    labels = _found_labels(table, names, classes)
     cells = labels.texts
     # Labels 1, +1 and 01 are one integer, but "01" is itself among labels such as "01" and "3a".
     if _all_integers(set(cells) if classes is None else [str(name) for name in classes]):
@@ -98,8 +98,8 @@ def labels_of(table: Table, names: tuple[str, ...], classes: Sequence[str] | Non
     return found, known
 
 
-def _found_labels(table: Table, names: tuple[str, ...]) -> Labels:
-    """The target as one label a row."""
+def _found_labels(table: Table, names: tuple[str, ...], classes: Sequence[str] | None) -> Labels:
+    """The target as one label a row; what says that there is none may be one of the classes that are given."""
     if len(names) > 1:
         raise DataError(
             f"{table.source}: found {len(names)} target columns, expected one column of labels for classification"
@@ -114,7 +114,12 @@ def _found_labels(table: Table, names: tuple[str, ...]) -> Labels:
         raise DataError(
             f"{table.source}: column {quote(name)}: found more than {MAX_LABELS:,} different labels, expected no more"
         )
-    if "" in labels.texts:
-        row = int((labels.codes == labels.texts.index("")).argmax())
-        raise DataError(f"{table.where(row, name)}: found an empty cell, expected a label")
+    known = [*map(str, classes or ())]
+    if (none := np.array([is_missing(text) and text not in known for text in labels.texts])).any():
+        row = int(none[labels.codes].argmax())
+        found, choice = (
+            quoted(labels.texts[labels.codes[row]]),
+            "" if known else " (missing: drop leaves such rows out)",
+        )
+        raise DataError(f"{table.where(row, name)}: found {found}, expected a label{choice}")
     return labels

@@ -6,6 +6,7 @@ the compiled reader of :mod:`symnn.tables.scan` first, which gives the same bits
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -78,7 +79,8 @@ def read_text(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
     >>> table.numbers[:, 0].tolist(), table.labels.texts
     ([0.5, 1.5], ('rose', 'lily'))
     """
-    quick = len(data) >= large and b'"' not in data
+    data = _in_utf8(source, data)
+    quick = len(data) >= large and b'"' not in data and b"\0" not in data
     # ASCII has no faults, and decoding 30 MB for the sake of a header takes a tenth of the time.
     opening = _opening(data) if quick and data.isascii() else data
     names, separator = _head(source, _decoded(source, opening), layout)
@@ -103,12 +105,33 @@ def read_text(source: str, data: bytes, targets: tuple[str, ...], layout: Layout
     )
 
 
+def _in_utf8(source: str, data: bytes) -> bytes:
+    """The bytes of a file, or those that say in UTF-8 what follows the byte order mark of UTF-16."""
+    if not data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data
+    try:
+        return data.decode("utf-16").encode()
+    except UnicodeError:
+        raise DataError(f"{source}: begins like UTF-16, but is not; {_SAVE}") from None
+
+
 def _decoded(source: str, data: bytes) -> str:
+    if (zero := data.find(b"\0")) >= 0:
+        line = data.count(b"\n", 0, zero) + 1
+        raise DataError(f"{source}: line {line}: found a zero byte, as in UTF-16 or in what is no text; {_SAVE}")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{source}: line {line}: found {error.reason}, expected UTF-8 text") from None
+        byte = data[error.start : error.start + 1]
+        raise DataError(
+            f"{source}: line {line}: found the byte 0x{byte.hex()} ({quote(byte.decode('cp1252', 'replace'))} in "
+            f"Windows-1252, as Excel writes 'CSV'), expected UTF-8; {_SAVE}, or convert it: "
+            "iconv -f windows-1252 -t utf-8"
+        ) from None
+
+
+_SAVE = "save the file as UTF-8 (in Excel 'CSV UTF-8')"
 
 
 def _opening(data: bytes) -> bytes:

@@ -36,7 +36,7 @@ def targets_for(network: Parametrised, dataset: Dataset) -> Dataset:
     (1168,)
     >>> targets_for(Network(64, (dense(10),), "mean_squared_error"), digits).train.y.shape
     (1168, 10)
-    >>> targets_for(Network(64, (dense(3),), "mean_squared_error"), digits)
+    >>> targets_for(Network(64, (dense(3),), "softmax_cross_entropy"), digits)
     Traceback (most recent call last):
     symnn.errors.DataError: digits: found 10 classes, expected 3, the outputs of the network
     """
@@ -118,7 +118,10 @@ def _plain_encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
     if y.ndim != 1:
         columns = y.shape[-1]
         if loss.target == "labels":
-            raise DataError(f"{name}: found {columns} columns of targets, expected labels for the loss {loss.name}")
+            say = "; if they are labels, say task='classification'" if (y == np.rint(y)).all() else ""
+            raise DataError(
+                f"{name}: found {columns} columns of targets, expected labels for the loss {loss.name}{say}"
+            )
         if columns != outputs:
             raise DataError(
                 f"{name}: found {columns} columns of targets, expected {outputs}, the outputs of the network"
@@ -142,8 +145,14 @@ def _plain_encoding(network: Network, dataset: Dataset) -> tuple[int, Encode]:
             )
         return 2, lambda y: y[:, None].astype(np.float64)
     if classes != outputs:
-        raise DataError(f"{name}: found {classes} classes, expected {outputs}, the outputs of the network")
+        numbers = loss.target != "labels" and dataset.classes is not None and all(map(_is_integer, dataset.classes))
+        say = "; if they are numbers, say task='regression'" if numbers else ""
+        raise DataError(f"{name}: found {classes} classes, expected {outputs}, the outputs of the network{say}")
     return outputs, (lambda y: y) if loss.target == "labels" else (lambda y: np.eye(outputs)[y])
+
+
+def _is_integer(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
 
 
 def _in_range(network: Parametrised, y: np.ndarray, name: str) -> np.ndarray:

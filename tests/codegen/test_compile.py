@@ -670,6 +670,30 @@ def test_a_function_can_go_elsewhere(again: Callable[[CompiledFunction], Compile
         np.testing.assert_array_equal(value, expected)
 
 
+@pytest.mark.parametrize("chosen", [{}, {"emitter": "numba"}, {"threads": 2}], ids=["native", "numba", "threads"])
+def test_a_bound_function_can_go_elsewhere(chosen: dict[str, Any]) -> None:
+    values, slope = np.array([1.0, 2.0]), np.empty(2)
+    i, u = sympy.Idx("i", symbols("n", integer=True)), sympy.IndexedBase("u")
+    graph = from_expressions({"e": sympy.Sum(u[i] ** 3, i)}, [u[i]])
+    bound = codegen.compile(gradient(graph, "e"), **chosen).bind(values, out=slope)
+    assert copy.deepcopy(bound) is bound
+    again, others, result = pickle.loads(pickle.dumps((bound, values, slope)))
+    others[0] = 3.0
+    assert again()[0] == 35.0
+    assert result.tolist() == [27.0, 12.0]
+    assert bound()[0] == 9.0
+    with pytest.raises(TypeError, match="a bound function takes no arguments, found 1"):
+        again(values)
+
+
+def test_machine_code_is_pickled_as_what_it_was_made_from() -> None:
+    function = codegen.compile(from_expressions({"e": x**2}, [x]))
+    for jitted in (function.kernel, function.fill):
+        assert pickle.loads(pickle.dumps(jitted))(3.0) == 9.0
+    with pytest.raises(TypeError, match="good in its own process only; pickle the compiled function"):
+        pickle.dumps(function.c_function)
+
+
 def test_a_function_has_a_signature() -> None:
     lam, rate = symbols("lambda rate")
     function = codegen.compile(from_expressions({"e": lam * rate}, [lam, rate]))

@@ -258,6 +258,13 @@ def test_a_function_is_pickled_after_its_calls(sparse: bool) -> None:
     np.testing.assert_array_equal(*(matrix.toarray() if sparse else matrix for matrix in (found, again)))
 
 
+def test_the_functions_for_solve_ivp_are_pickled() -> None:
+    t, y, c = symbols("t y c")
+    system = FlatFunction(from_expressions({"f": -c * t * y}, [t, y, c]), "f", ["y"], {"c": 2.0})
+    fun, jac = pickle.loads(pickle.dumps(system.ode("t")))
+    assert (fun(3.0, [1.0]), jac(3.0, [1.0])) == ([-6.0], [[-6.0]])
+
+
 def test_a_function_is_pickled_after_its_hessian() -> None:
     a, b = symbols("a b")
     system = FlatFunction(from_expressions({"e": a**2 * b}, [a, b]), "e", ["a", "b"], sparse=True)

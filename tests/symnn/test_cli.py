@@ -9,15 +9,17 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from math import nan
 from pathlib import Path
+from typing import NoReturn
 from unittest.mock import patch
 
 import numpy as np
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from codegen.errors import CacheError
@@ -263,6 +265,40 @@ def test_ctrl_c_in_solve_writes_the_best_so_far(
     with np.load(tmp_path / "u.npz") as saved:
         assert set(saved) == set(physics.layout)
         assert not np.array_equal(saved["W1"], physics.split(physics.initial_parameters(0))["W1"])
+
+
+def interrupted(*arguments: object, **options: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("command", "spec", "broken", "out"),
+    [
+        (cli.solve, "heat.yaml", "symnn.physics.Physics.from_spec", "u.npz"),
+        (cli.solve, "heat.yaml", "symnn.physics.Physics.compile", "u.npz"),
+        (cli.solve, "heat.yaml", "symnn.solving._descend", "u.npz"),
+        (cli.train, "digits.yaml", "symnn.cli._network", "run"),
+        (cli.train, "digits.yaml", "symnn.network.Network.compile", "run"),
+        (cli.train, "digits.yaml", "symnn.training.Run.__call__", "run"),
+    ],
+)
+def test_ctrl_c_before_the_first_step_says_so_and_overwrites_nothing(
+    command: Callable[..., None],
+    spec: str,
+    broken: str,
+    out: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(broken, interrupted)
+    (tmp_path / "u.npz").write_text("of before")
+    with pytest.raises(typer.Exit) as raised:
+        command(ROOT / "examples" / spec, out=tmp_path / out)
+    assert raised.value.exit_code == 130
+    assert re.search("nothing was computed yet|interrupted before the first epoch .*saved", capsys.readouterr().err)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["u.npz"]
+    assert (tmp_path / "u.npz").read_text() == "of before"
 
 
 def test_solve_makes_no_iterations_where_none_are_asked_for_and_warns_in_one_line(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_many_columns_are_not_all_listed(write: Write) -> None:
 def test_a_csv_in_another_encoding_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "latin.csv"
     path.write_bytes("a,t\n1,x\n2,é\n".encode("latin-1"))
-    assert_says(lambda: load_file(path, "t"), [str(path), "line 3", "UTF-8"])
+    assert_says(lambda: load_file(path, "t"), [str(path), "line 3", "0xe9 ('é' in Windows-1252", "UTF-8", "iconv"])
 
 
 @pytest.mark.parametrize(

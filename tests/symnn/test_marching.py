@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ from typer.testing import CliRunner
 
 import symnn
 from symnn.cli import app
+from symnn.errors import DataError
 from symnn.marching import March, march
-from symnn.physics_spec import load_physics
+from symnn.physics_spec import SolverSpec, load_physics
+from symnn.solving import Solution, solve
 
 pytestmark = pytest.mark.values
 
@@ -44,6 +48,20 @@ def test_slabs_are_solved_one_after_the_other(marched: March) -> None:
     times = np.linspace(0, 6, 61)[:, None]
     assert marched.predict(times)[:, 0] == pytest.approx(np.cos(times[:, 0]), abs=1e-3)
     assert marched.errors()["u"] < 1e-3
+
+
+def test_ctrl_c_ends_with_the_slab_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def second_interrupted(*arguments: Any, **options: Any) -> Solution:
+        found = solve(*arguments, **options)
+        return replace(found, stopped="interrupted" if next(calls) == 2 else found.stopped)
+
+    calls = count(1)
+    monkeypatch.setattr("symnn.marching.solve", second_interrupted)
+    found = march(symnn.Physics.from_spec(SPEC), SolverSpec(methods=[{"levenberg_marquardt": 5}]), progress=False)
+    assert (found.starts.tolist(), found.until, len(found.theta)) == ([0, 2], 4, 2)
+    assert np.isfinite(found.predict(np.array([[3.9]]))).all()
+    with pytest.raises(DataError, match=r"found t = 4\.1, expected at most 4: Ctrl-C came then"):
+        found.predict(np.array([[4.1]]))
 
 
 def test_values_and_slopes_go_on_where_a_slab_ends(marched: March) -> None:

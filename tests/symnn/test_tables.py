@@ -1,5 +1,6 @@
 """Tables: separators, categories, missing cells, frames; the compiled reader gives the bits of the strict one."""
 
+import codecs
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from symnn.data import Dataset, load_file, load_frame
 from symnn.errors import DataError
 from symnn.tables import Features, Layout, Table, from_frame, read_table
 from symnn.tables.features import MAX_CATEGORIES
+from symnn.tables.lookalikes import are_categories
 from symnn.tables.text import read_text
 
 Write = Callable[..., Path]
@@ -79,6 +81,30 @@ def test_names_with_commas_or_blanks_do_not_mislead() -> None:
     assert table.numbers.tolist() == [[1.5, 2.5]]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("large", [10**9, 0])
+def test_a_byte_order_mark_says_how_text_is_encoded(encoding: str, large: int) -> None:
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    table = read_text("f.txt", mark + "größe\tt\n1.5\té\n".encode(encoding), ("t",), Layout(), large)
+    assert (table.names, table.numbers[0, 0], written(table)) == (("größe", "t"), 1.5, ["é"])
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("a,t\n1,2\n".encode("utf-16-le"), "line 1: found a zero byte, as in UTF-16"),
+        (b"a,t\n1,2\n\x003,4\n", "line 3: found a zero byte"),
+        (b"\xff\xfea", "begins like UTF-16, but is not"),
+        (b"a,t\n\x805,2\n", "line 2: found the byte 0x80 ('€' in Windows-1252"),
+    ],
+)
+@pytest.mark.parametrize("large", [10**9, 0])
+def test_text_in_another_encoding_says_how_to_save_it(data: bytes, found: str, large: int) -> None:
+    message = said(lambda: read_text("f.csv", data, (), Layout(), large))
+    assert found in message
+    assert "save the file as UTF-8" in message
+
+
 def test_a_tsv_is_separated_by_tabs_whatever_its_cells_hold(write: Write) -> None:
     assert read_table(write("a, b\tc\n1\t2\n", "data.tsv")).names == ("a, b", "c")
 
@@ -95,6 +121,13 @@ def test_numbers_written_otherwise_are_no_categories_nor_classes(write: Write) -
     shares = "a,t\n" + "".join(f"{i},{i % 4}%\n" for i in range(40))
     assert "found '0%', expected a number" in said(lambda: load_file(write(shares), "t"))
     assert load_file(write(shares), "t", task="classification").classes == ("0%", "1%", "2%", "3%")
+    incomes = "a,t\n" + "".join(f"{i},{('<=50K', '>50K')[i % 2]}\n" for i in range(40))
+    assert load_file(write(incomes), "t").classes == ("<=50K", ">50K")
+    lacking = "a,t\n" + "".join(f"{i},{('red', 'NA', 'blue')[i % 3]}\n" for i in range(40))
+    assert "line 3, column 't': found 'NA', expected a label (missing: drop" in said(
+        lambda: load_file(write(lacking), "t")
+    )
+    assert load_file(write(lacking), "t", missing="drop").classes == ("blue", "red")
 
 
 def test_decimal_commas_in_quotes_may_be_separated_by_commas(write: Write) -> None:
@@ -164,11 +197,10 @@ def test_numbers_may_be_said_to_be_categories(write: Write) -> None:
             "line 2, column 'c': found '1,5', expected a number; if its comma is a decimal comma",
         ),
         (["1,5", "2,5"], "say decimal: ','"),
-        (["1,100.5", "2,137.5"], "found '1,100.5', expected a number; write it without signs between thousands"),
-        (["$0.126", "$2"], "found '$0.126', expected a number; write it without signs between thousands"),
-        (["12%", "0.5 %"], "found '12%', expected a number; write it without signs between thousands"),
-        (["1 100.5", "1'100"], "found '1 100.5', expected a number; write it without signs between thousands"),
-        (["-$5.2", "5 EUR", "−1"], "found '-$5.2', expected a number; write it without signs between thousands"),
+        (
+            ["1.5 stars", "2 stars"],
+            "found '1.5 stars', expected a number; if these are categories, say categorical: 'c'",
+        ),
         (["1", "True"], "line 3, column 'c': found 'True', expected a number; write 1 for True and 0 for False"),
         (["1", "red"], "line 3, column 'c': found 'red', expected a number"),
         (["1", ""], "line 3, column 'c': found an empty cell, expected a number (missing: drop"),
@@ -179,6 +211,46 @@ def test_numbers_may_be_said_to_be_categories(write: Write) -> None:
 )
 def test_a_cell_that_cannot_be_read_says_what_to_write(write: Write, cells: list[str], message: str) -> None:
     assert message in said(lambda: load_file(write(with_column(cells)), "t"))
+
+
+WITH_MARKS = """
+1,100.5|2,137.5; 1 100.5|1'100; 12 345|1 100; 1.100,50 €|2,00 €; $0.126|$2; -$5.2|5 EUR|−1; USD 5|Rs. 1,200
+€110.5M|€565K; 12%|0.5 %; 5°C|7 °C; 40.7° N|52.1° S; 1e5 kg|2 kg; 159lbs|160 lb; 8GB|16GB; 5 mg/dL|7 mg/dL
+120 m²|80 m^2; 23.4 kmpl|9 kmpl; 1.5M|2M; 10k|5k; 19M|201k; 1.2B|300M; 1.5x10^3|2×10⁻³; 1.5D+03|2D+1
+36 months|60 months; 2h 50m|19h; 5'7"|6'1"; 5 ft 7 in|6 ft; (1.5)|(2); [1.5]|[2]; '5'|'6'; <5|<7; ≥5 °C|≥7.5 °C
+~5|7 ms; 1.5*|2.0**; 1.5±0.2|2 ± 1; 1.5 stars|2 stars; 5\u00a0kg|6\u202fkg; 2024-01-05|Jan 2024
+5 Jan 2024|Mar 7, 2023; 5:30 PM|12:00 am; 2024-01-05|5 kg
+"""
+CATEGORIES = """
+A1|B2; 0+|0-|A+; T4|T3; H2O|CO2; 0x1F|0x20; v1.2|v1.3; 1.2.3|1.2.4; 192.168.0.1|192.168.0.2; PS4|PS5; E10|E85; U18|U21
+Q1|Q2; 1st|2nd; 3rd floor|2nd floor; 4th floor|5th floor|6th floor; 1. Bundesliga|2. Bundesliga; 1.OG|2.OG
+room 12|room 13; size 5|size 6; 90210-1234|10001-0001; 1011 AB|1012 AC; 123 45|234 56; 555 123 4567|555 222 1234
+12A|12B; 5a|5b|6a; 5 A|6 A; #5|#6; No. 5|No. 6; 18-25|26-35; 5-9 years|10 years; 10-20 kg|20-30 kg; <18|18-65|>65
+<=50K|>50K; 10+ years|< 1 year|2 years; 3+|4+; (0, 10]|(10, 20]; 5G|4G|3G; 3D|2D; 2WD|4WD; 4x4|4x2; 4x100|4x400
+20s|30s; 20M|20F; 2 door|4 door; 1 of 3|2 of 3; 120/80|130/90; 16:9|4:3; 2.0 TDI|1.4 TSI; 5 kg|red; May|Jun
+level 1.5|level 2
+"""
+
+
+def columns_of(text: str) -> list[list[str]]:
+    return [column.strip().split("|") for line in text.strip().split("\n") for column in line.split(";")]
+
+
+def test_numbers_with_marks_and_dates_are_no_categories() -> None:
+    assert [column for column in columns_of(WITH_MARKS) if are_categories(column)] == []
+
+
+def test_names_that_hold_digits_are_categories() -> None:
+    assert [column for column in columns_of(CATEGORIES) if not are_categories(column)] == []
+
+
+def test_numbers_with_marks_are_refused_by_line_unless_they_are_said_to_be_categories(write: Write) -> None:
+    path = write(with_column(["$5.2", "5°C", "(1.5)"]))
+    assert said(lambda: load_file(path, "t")).endswith(
+        "line 2, column 'c': found '$5.2', expected a number; write it without signs between thousands, units, "
+        "currency and other marks; if these are categories, say categorical: 'c'"
+    )
+    assert load_file(path, "t", categorical="c").feature_names[1:] == ("c=$5.2", "c=(1.5)", "c=5°C")
 
 
 def test_a_column_of_names_is_refused_by_name(write: Write) -> None:
@@ -343,15 +415,16 @@ def test_pandas_categories_and_missing_integers() -> None:
     frame = pandas.DataFrame(
         {
             "zip": pandas.Categorical([10, 9, 10]),
+            "size": pandas.Categorical(["5 kg", "7 kg", "5 kg"]),
             "n": pandas.array([1, None, 3], dtype="Int64"),
             "kind": ["a", "b", "a"],
         }
     )
     table = from_frame(frame, ("kind",))
     assert written(table) == ["a", "b", "a"]
-    features = Features.found(table, ["zip", "n"], fills=True)
-    assert features.inputs == ("zip=10", "zip=9", "n")
-    np.testing.assert_array_equal(features.encode(table), [[1, 0, 1], [0, 1, np.nan], [1, 0, 3]])
+    features = Features.found(table, ["zip", "n", "size"], fills=True)
+    assert features.inputs == ("zip=10", "zip=9", "n", "size=5 kg", "size=7 kg")
+    np.testing.assert_array_equal(features.encode(table), [[1, 0, 1, 1, 0], [0, 1, np.nan, 0, 1], [1, 0, 3, 1, 0]])
     frame["zip"] = [10, 9, 10]  # the same as a file holds it
     np.testing.assert_array_equal(features.encode(from_frame(frame)), features.encode(table))
 

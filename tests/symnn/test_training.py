@@ -600,6 +600,10 @@ def test_labels_need_no_names() -> None:
     np.testing.assert_array_equal(targets_for(CLASSIFIER, data).train.y, data.train.y)
 
 
+COUNTS = Dataset.from_arrays(np.eye(2)[[0, 1] * 10], [4, 5, 6, 5] * 5, name="toy")
+FLOATS = Dataset.from_arrays(np.eye(2)[[0, 1] * 10], [1.0, 0.0] * 10, name="toy")
+
+
 @pytest.mark.parametrize(
     ("network", "data", "message"),
     [
@@ -618,6 +622,12 @@ def test_labels_need_no_names() -> None:
         ),
         (CLASSIFIER, plane(), "toy: found 1 columns of targets, expected labels for the loss softmax_cross_entropy"),
         (Network(2, (dense(3),), "huber"), plane(), "toy: found 1 columns of targets, expected 3, the outputs"),
+        (
+            Network(2, (dense(1),), "huber"),
+            COUNTS,
+            "toy: found 3 .*; if they are numbers, say task='regression'",
+        ),
+        (CLASSIFIER, FLOATS, "toy: found 1 columns of .*; if they are labels, say task='classification'"),
         (
             Network(2, (dense(1),), "binary_cross_entropy"),
             with_column(plane(), lambda x: np.full((len(x), 1), 1.5)),
