@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from sympy import (
     Expr,
+    Idx,
+    IndexedBase,
     Rational,
+    Sum,
     Symbol,
     asinh,
     atan,
@@ -36,7 +39,7 @@ from sympy import (
     uppergamma,
 )
 
-from codegen import Graph, compile, from_expressions, mixed_partials, optimise
+from codegen import Graph, compile, from_expressions, gradient, mixed_partials, optimise
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly
 
@@ -251,3 +254,19 @@ def test_the_oracle_has_them_at_any_precision(name: str) -> None:
         for output, truth in zip(graph.outputs, truths(written, point, variables), strict=True):
             if abs(truth) > 1e-300:
                 assert abs(exact[output][()] - truth) <= 1e-40 * abs(truth), (output, point)
+
+
+def test_a_likelihood_over_samples_sees_the_logarithm_of_its_densities() -> None:
+    i = Idx("i", Symbol("n", integer=True))
+    z, f = IndexedBase("z", real=True), IndexedBase("f", real=True)
+    written = z[i] ** (a - 1) * (1 - z[i]) ** (b - 1) / beta(a, b)
+    graph = gradient(from_expressions({f[i]: written, "L": -Sum(log(f[i]), i)}, [a, b, z]), "L", ["a"])
+    places = np.array([0.3, 0.9, 1e-3])  # the last density is 10⁻¹⁴³⁷
+    function = compile(graph.with_outputs("L", "dL/da"))
+    with mpmath.workdps(40):
+        logarithm = log(x ** (a - 1) * (1 - x) ** (b - 1) / beta(a, b))
+        exact = [
+            float(-sum(lambdify((a, b, x), part, "mpmath")(600, 500, mpmath.mpf(place)) for place in places))
+            for part in (logarithm, logarithm.diff(a))
+        ]
+    np.testing.assert_allclose(function(600.0, 500.0, places), exact, rtol=1e-13)
