@@ -1,23 +1,34 @@
-"""xᵃ⁻¹·exp(−x)/Γ(a), whose factors are out of range far earlier than it is, by its saddle point (Loader 2000).
+"""Products of gamma functions and powers whose factors are out of range far earlier than they are.
+
+xᵃ⁻¹·exp(−x)/Γ(a) is taken by its saddle point (Loader 2000).
 
 With b = a − 1 it is exp(−b·(t − log(1 + t)) − s(b))/√(2π·b) for t = (x − b)/b and s, what Stirling's formula lacks of
-log Γ(b + 1): nothing is large and cancels, neither near x = b nor far from it.
+log Γ(b + 1): nothing is large and cancels, neither near x = b nor far from it. Densities on a simplex,
+as beta and binomial ones are, are products of these.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, Integer, Rational, exp, gamma, log, loggamma, pi, polygamma, sqrt
+from sympy import Add, Expr, Integer, Mul, Rational, exp, gamma, log, loggamma, pi, polygamma, sqrt
 
-from codegen.functions.digamma import DIGAMMA, STEPS, stirling
-from codegen.functions.kinks import equal, select
-from codegen.functions.primitive import Approximation
+from codegen.functions.digamma import DIGAMMA, STEPS, digamma_difference, stirling
+from codegen.functions.kinks import equal, minimum, select
+from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.quotients import exp_remainder
 from codegen.functions.series import horner
 from codegen.functions.smooth import log1p
 
-__all__ = ["gamma_density", "log_gamma_density", "log_less_digamma"]
+__all__ = [
+    "by_logarithm",
+    "gamma_density",
+    "log_dirichlet_density",
+    "log_gamma_density",
+    "log_gamma_ratio",
+    "log_less_digamma",
+    "plain_product",
+]
 
 
 def _by_size(a: Expr, large: Expr, small: Expr) -> Expr:
@@ -99,3 +110,74 @@ class log_less_digamma(Approximation):  # noqa: N801
     @staticmethod
     def value(mp: Any, a: Any, x: Any) -> Any:
         return mp.log(x) - mp.digamma(a)
+
+
+class log_dirichlet_density(Approximation):  # noqa: N801
+    """log(Γ(n)·Π xᵢ^(aᵢ − 1)/Γ(aᵢ)) of a₁, x₁, a₂, x₂, … for n = Σ aᵢ and Σ xᵢ = 1: of two a beta density.
+
+    With g(a, x) for xᵃ⁻¹·exp(−x)/Γ(a) and k arguments the density is nᵏ⁻¹·Π g(aᵢ, n·xᵢ)/g(n, n).
+    """
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        shapes, places = arguments[::2], arguments[1::2]
+        n = Add(*shapes)
+        parts = [log_gamma_density(a, n * x) for a, x in zip(shapes, places)]
+        return Add(*parts, -log_gamma_density(n, n), (len(shapes) - 1) * log(n))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        shapes, places = self.args[::2], self.args[1::2]
+        n = Add(*shapes)
+        by_place = [(a - 1) / x * x.diff(symbol) for a, x in zip(shapes, places)]
+        by_shape = [
+            (log_less_digamma(a, n * x) - log_less_digamma(n, n)) * a.diff(symbol) for a, x in zip(shapes, places)
+        ]
+        return Add(*by_place, *by_shape)
+
+    @staticmethod
+    def value(mp: Any, *arguments: Any) -> Any:
+        shapes, places = arguments[::2], arguments[1::2]
+        parts = [(a - 1) * mp.log(x) - mp.loggamma(a) for a, x in zip(shapes, places)]
+        return mp.loggamma(sum(shapes)) + sum(parts)
+
+
+class log_gamma_ratio(Approximation):  # noqa: N801
+    """log(Γ(v + h)/Γ(v)) of v and h for v > 0 and v + h > 0, by Stirling's formula where both are from STEPS on."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, v: Expr, h: Expr) -> Expr:
+        u = v + h
+        large = (u - Rational(1, 2)) * log1p(h / v) + h * log(v) - h + stirling(u) - stirling(v)
+        return select(minimum(u, v) - STEPS, large, loggamma(u) - loggamma(v))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        v, h = self.args
+        return digamma_difference(v, h) * v.diff(symbol) + polygamma(0, v + h) * h.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, v: Any, h: Any) -> Any:
+        return mp.loggamma(v + h) - mp.loggamma(v)
+
+
+class by_logarithm(Composite):  # noqa: N801
+    """Of a condition, l and p: exp(l) where the condition is above 0, which is p as it stands elsewhere."""
+
+    nargs = 3
+
+    @classmethod
+    def formula(cls, condition: Expr, logarithm: Expr, product: Expr) -> Expr:
+        return select(condition, exp(logarithm), product)
+
+
+class plain_product(Composite):  # noqa: N801
+    """A product that is to stay as it is."""
+
+    @classmethod
+    def formula(cls, *factors: Expr) -> Expr:
+        return Mul(*factors)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        before = self.args
+        return Add(*[plain_product(*before[:n], f.diff(symbol), *before[n + 1 :]) for n, f in enumerate(before)])

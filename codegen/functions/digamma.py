@@ -13,7 +13,16 @@ from codegen.functions.quotients import log1p_over
 from codegen.functions.series import horner
 from codegen.functions.smooth import log1p
 
-__all__ = ["DIGAMMA", "STEPS", "digamma_quotient", "log_beta", "log_gamma", "slope_of_quotient", "stirling"]
+__all__ = [
+    "DIGAMMA",
+    "STEPS",
+    "digamma_difference",
+    "digamma_quotient",
+    "log_beta",
+    "log_gamma",
+    "slope_of_quotient",
+    "stirling",
+]
 
 STEPS, TERMS = 10, 7
 """x is raised by so many, where the next terms of the asymptotic series are below 2·10⁻¹⁶."""

@@ -11,6 +11,7 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import log1p, maximum, select, sigmoid, stop_gradient, tempered_weight
+from codegen.functions.densities import by_logarithm, gamma_density
 from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.ir.names import Names
@@ -273,8 +274,12 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
     return found
 
 
+OUT_OF_RANGE = frozenset({*tails.LOGARITHMS_OF_TAILS, by_logarithm, gamma_density})
+"""What vanishes or overflows long before its logarithm is out of range."""
+
+
 def _saturates(body: Expr, maxima: Set[Cell]) -> bool:
-    if any(factor.func in tails.LOGARITHMS_OF_TAILS for factor in Mul.make_args(body)):
+    if any(factor.func in OUT_OF_RANGE for factor in Mul.make_args(body)):
         return True
     if isinstance(body, Mul):
         return any(cell_of(r) in maxima for f in body.args if isinstance(f, exp) for r in references(f))

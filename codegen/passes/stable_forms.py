@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, permutations
 
@@ -56,6 +55,7 @@ from codegen.functions import (
     power,
     root_of_1_plus_exp,
     sech,
+    select,
     sigmoid,
     sigmoid_slope,
     softmax_part,
@@ -67,7 +67,7 @@ from codegen.functions import (
     tempered_maximum,
 )
 from codegen.functions.bessel import bessel_ratio, log_bessel
-from codegen.functions.densities import gamma_density, log_gamma_density
+from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
     asinh_exp,
@@ -81,7 +81,8 @@ from codegen.functions.gaussian import erf_difference, log_erf_difference
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
 from codegen.functions.removable import x_over_expm1, x_over_tanh
-from codegen.functions.special import besseli, beta, lambert_w, reciprocal_gamma, wright_omega
+from codegen.functions.special import besseli, beta, lambert_w, wright_omega
+from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
 from codegen.passes.norms import directed, norm, weighted
 from codegen.passes.tails import complemented, difference, log1p_of_tail, log_of_tail, without_decay
@@ -94,6 +95,7 @@ RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: co
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     beta: log_beta,
+    by_logarithm: lambda condition, logarithm, product: select(condition, logarithm, log(product)),
     cosh: log_cosh,
     erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
@@ -127,6 +129,11 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     sinh: lambda x: (log_bessel(Rational(1, 2), x), x),
     expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
+    by_logarithm: lambda condition, logarithm, product: (
+        select(condition, logarithm, log(product)),
+        Integer(1),
+    ),
+    gamma_density: lambda a, x: (log_gamma_density(a, x), Integer(1)),
 }
 
 #: A growing factor, a decaying one of the same argument, and what their product is.
@@ -436,7 +443,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = without_decay, _density, _tempered, _ramp, _distributed, directed, _hyperbolic, _removed, _damped
+    rules = without_decay, density, _tempered, _ramp, _distributed, directed, _hyperbolic, _removed, _damped
     return next((new for rule in rules if (new := rule(node)) is not None), None)
 
 
@@ -545,23 +552,6 @@ def tempered(powers: Sequence[Expr], over: Collection[Idx] = ()) -> tuple[Expr, 
     levels = [Add(*[temperature * term for term in Add.make_args(power)]) for power in powers]
     plain = not any(_denominators(term) for level in levels for term in Add.make_args(level))
     return (temperature, levels) if below and plain else (Integer(1), list(powers))
-
-
-def _density(node: Mul) -> Expr | None:
-    """xᵃ⁻¹·exp(−x)/Γ(a), whose factors are infinite or 0, of a product x too, and with whole powers of x more."""
-    shapes = [factor.args[0] for factor in node.args if isinstance(factor, reciprocal_gamma)]
-    if not shapes:
-        return None
-    exponent = Add(*[factor.args[0] for factor in node.args if isinstance(factor, exp)])
-    powers = dict(factor.args for factor in node.args if isinstance(factor, power))
-    for a, term in itertools.product(shapes, Add.make_args(exponent)):
-        left = {base: powers[base] - a + 1 for base in Mul.make_args(-term) if base in powers}
-        if len(left) == len(Mul.make_args(-term)) and all(isinstance(n, Integer) for n in left.values()):
-            taken = [reciprocal_gamma(a), *[power(base, powers[base]) for base in left]]
-            others = [f for f in node.args if f not in taken and not isinstance(f, exp)]
-            kept = [base**n for base, n in left.items()]
-            return Mul(gamma_density(a, -term), exp(exponent - term), *kept, *others)
-    return None
 
 
 def _ramp(node: Mul) -> Expr | None:

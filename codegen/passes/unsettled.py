@@ -19,9 +19,11 @@ from codegen.functions import (
     log1p,
     log_sum_exp,
     sigmoid,
+    smooth,
 )
 from codegen.functions.special import besseli, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
+from codegen.passes.densities import GAMMAS
 from codegen.passes.norms import SHORT
 from codegen.passes.stable_forms import DAMPING, DECAYING, GROWTH, INTERCEPTS, LOGARITHMS, RECIPROCALS
 from codegen.passes.tails import (
@@ -42,7 +44,11 @@ LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, hypot})
 LOGGED_1P = frozenset({exp, sigmoid, *LOGARITHMS_OF_COMPLEMENTS})
 SUMMED = frozenset({exp, cosh, *COMPLEMENTS, *INTERCEPTS})
 """What a sum is written otherwise for."""
-MULTIPLIED = frozenset({exp, sinh, cosh, *DECAYING, *DAMPING, *DECAY_OF_TAILS, expm1, besseli, log_sum_exp, hypot})
+IN_DENSITIES = frozenset({exp, smooth.power, Pow, *GAMMAS})
+"""Factors of a density, of which one is a gamma function."""
+MULTIPLIED = frozenset(
+    {exp, sinh, cosh, *DECAYING, *DAMPING, *DECAY_OF_TAILS, expm1, besseli, log_sum_exp, hypot, *GAMMAS}
+)
 """What a product is written otherwise for."""
 ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
 """Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
@@ -201,6 +207,8 @@ def _product(nodes: Nodes, node: Node) -> bool:
     if any(head in ALWAYS and (head is not hypot or power.is_negative) for head, _, power in about):
         return True
     if has_nested_exponentials(nodes, node):
+        return True
+    if any(head in GAMMAS for head in heads) and sum(head in IN_DENSITIES for head in heads) > 1:
         return True
     exponents = [_argument(nodes, base) for head, base, _ in about if head is exp]
     growing = [_argument(nodes, base) for head, base, power in about if head in (exp, sinh, cosh)]

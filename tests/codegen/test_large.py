@@ -176,6 +176,10 @@ FORMS: tuple[Expr, ...] = (
     x**2 / (exp(x) - 1),
     sympy.besseli(0, x) / sympy.besseli(1, x),
     sympy.LambertW(exp(x)),
+    x ** (y - 1) * (1 - x) ** (z - 1) / sympy.beta(y, z),
+    2 ** (-y / 2) * x ** (y / 2 - 1) * exp(-x / 2) / sympy.gamma(y / 2),
+    log(z * sympy.gamma(x) / sympy.gamma(x + y)),
+    y + sympy.uppergamma(Rational(-5, 2), x),
 )
 
 
