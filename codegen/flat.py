@@ -46,19 +46,35 @@ class Layout:
 
     def split(self, what: str, vector: ArrayLike) -> dict[str, Array]:
         """The inputs by name: views of the vector."""
+        return self.named(self.checked(what, vector))
+
+    def checked(self, what: str, vector: ArrayLike) -> Array:
+        """The vector as an array, if it has this length."""
         flat = as_real(what, vector, np.float64)
-        if flat.shape != (self.size,) and (flat.shape, self.size) != ((), 1):
-            raise EmitError(f"{what} must have shape ({self.size},), found {flat.shape}")
-        return dict(zip(self.shapes, cut(flat.reshape(-1), zip(self.pieces, self.shapes.values()))))
+        if flat.shape != (self.size,):
+            if (flat.shape, self.size) != ((), 1):
+                raise EmitError(f"{what} must have shape ({self.size},), found {flat.shape}")
+            return flat.reshape(-1)
+        return flat
+
+    def named(self, flat: Array) -> dict[str, Array]:
+        """The inputs by name: views of a flat vector."""
+        return dict(zip(self.shapes, cut(flat, zip(self.pieces, self.shapes.values()))))
 
 
 class Point(NamedTuple):
-    """The arguments of a call: a value for every input, the symbolic lengths, and how x was given."""
+    """The arguments of a call: the flat x, values of the other inputs, the symbolic lengths, and how x was given."""
 
-    values: Mapping[str, Array]
+    flat: Array
+    data: Mapping[str, Array]
     lengths: Mapping[Extent, int]
     layout: Layout
     shape: tuple[int, ...]
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """A value for every input."""
+        return {**self.data, **self.layout.named(self.flat)}
 
 
 class FlatArguments:
@@ -121,7 +137,7 @@ class FlatArguments:
             lengths, layout = self._laid_out(np.size(x), lengths)
         else:
             data, lengths, layout = self._data, self._lengths, self._fixed
-        return Point({**data, **layout.split("x", x)}, lengths, layout, np.shape(x))
+        return Point(layout.checked("x", x), data, lengths, layout, np.shape(x))
 
     def _bound(self, args: Sequence[ArrayLike], named: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
         """The value of every input that x does not hold."""
@@ -246,13 +262,15 @@ def joined(parts: Sequence[Array]) -> Array:
 Target: TypeAlias = "tuple[Graph, CompiledFunction]"
 
 
-def compiled(graph: Graph) -> Target:
+def compiled(graph: Graph, pack: Mapping[str, Sequence[str]] | None = None) -> Target:
     """A graph and its function."""
-    return graph, compile(graph)
+    return graph, compile(graph, pack=pack)
 
 
 def call(target: Target, values: Mapping[str, Array], out: Sequence[Array] | None = None) -> tuple[Any, ...]:
     """The outputs of a graph for the values of its inputs, by name; arrays of them go into these, if any are given."""
-    graph, function = target
-    found = function(*[values[v.name] if v.shape else values[v.name].item() for v in graph.inputs], out=out or None)
+    function = target[1]
+    slots = function.layout.arguments
+    given = [values[slot.name] if slot.shape else values[slot.name].item() for slot in slots]
+    found = function(*given, out=out) if out else function(*given)
     return found if isinstance(found, tuple) else (found,)

@@ -91,8 +91,8 @@ class FlatFunction(FlatArguments):
         """Value and gradient or Jacobian at once, as ``minimize(…, jac=True)`` takes them."""
         point = self._point(x, args, data)
         if self.sparse and not self._is_scalar:
-            (vector,), matrix = self._sparse.beside(point.values, point.lengths)
-            return vector.reshape(-1), matrix if point.shape else matrix[:, 0]
+            values, matrix = self._sparse.beside(point)
+            return values[0].reshape(-1), matrix if point.shape else matrix[:, 0]
         value, *parts = call(self._first, point.values)
         lead = () if self._is_scalar else (np.size(value),)
         columns = [
@@ -105,7 +105,7 @@ class FlatFunction(FlatArguments):
         """The Hessian matrix of a number; :class:`DerivationError` for a vector."""
         point = self._point(x, args, data)
         if self.sparse and point.shape:
-            return self._sparse_second.matrix(point.values, point.lengths)
+            return self._sparse_second.beside(point)[1]
         _, *blocks = call(self._second, point.values)
         size = point.layout.size
         result = np.empty((size, size))
@@ -167,11 +167,11 @@ class FlatFunction(FlatArguments):
 
     @cached_property
     def _sparse(self) -> SparseValues:
-        return SparseValues(sparse_jacobian(self.graph, self.of, self.wrt, mode=self.mode), [self.of])
+        return SparseValues(sparse_jacobian(self.graph, self.of, self.wrt, mode=self.mode), [self.of], self.wrt)
 
     @cached_property
     def _sparse_second(self) -> SparseValues:
-        return SparseValues(sparse_hessian(self.graph, self.of, self.wrt))
+        return SparseValues(sparse_hessian(self.graph, self.of, self.wrt), (), self.wrt)
 
     @cached_property
     def _second(self) -> Target:

@@ -9,8 +9,8 @@ import numpy as np
 
 from codegen.cached import Recent
 from codegen.derive.requests.sparse import Rows, SparseDerivative
-from codegen.flat import Array, Piece, call, compiled, cut, end_to_end
-from codegen.walk import Extent
+from codegen.flat import Array, Piece, Point, call, compiled, cut, end_to_end
+from codegen.walk import Extent, fresh_name, is_fixed
 
 Lengths: TypeAlias = "tuple[tuple[Extent, int], ...]"
 
@@ -18,13 +18,18 @@ Lengths: TypeAlias = "tuple[tuple[Extent, int], ...]"
 class SparseValues:
     """A sparse derivative, compiled, with those of ``outputs`` that are asked for beside it.
 
-    What follows from lengths alone is worked out once for each choice of them.
+    What follows from lengths alone is worked out once for each choice of them. Where none is symbolic, the inputs
+    ``wrt`` and the values are one flat array each for the compiled function: views of ten arrays take 4 µs a call.
     """
 
-    def __init__(self, found: SparseDerivative, outputs: Sequence[str] = ()) -> None:
+    def __init__(self, found: SparseDerivative, outputs: Sequence[str] = (), wrt: Sequence[str] = ()) -> None:
         names = found.graph.outputs[len(found.graph.outputs) - len(found.nonzeros) :]
         everything = (*outputs, *names)
-        self._target = compiled(found.graph.with_outputs(everything)) if everything else None
+        graph = found.graph.with_outputs(everything)
+        self._flat = bool(wrt and names) and all(is_fixed(graph.variable(name).shape) for name in (*wrt, *names))
+        self._x, values = (fresh_name(name, graph.variables) for name in ("x", "values"))
+        pack = {self._x: wrt, values: names} if self._flat else None
+        self._target = compiled(graph, pack) if everything else None
         given, shapes = ([found.graph.variable(name).shape for name in part] for part in (outputs, names))
         self._found, self._shapes = found, (given, shapes)
         self._given = len(given)
@@ -45,11 +50,16 @@ class SparseValues:
 
     def matrix(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> Any:
         """The whole matrix."""
-        return self.beside(values, lengths)[1]
+        _, every = self._computed(values, key := tuple(lengths.items()))
+        return self._rows(key).matrix(every)
 
-    def beside(self, values: Mapping[str, Array], lengths: Mapping[Extent, int]) -> tuple[Sequence[Any], Any]:
-        """The outputs, and the whole matrix."""
-        outputs, every = self._computed(values, key := tuple(lengths.items()))
+    def beside(self, point: Point) -> tuple[Sequence[Any], Any]:
+        """The outputs, with others behind them, and the whole matrix."""
+        key = tuple(point.lengths.items())
+        if self._flat and self._target is not None:
+            found = call(self._target, {self._x: point.flat, **point.data})
+            return found, self._rows(key).matrix(found[-1])
+        outputs, every = self._computed(point.values, key)
         return outputs, self._rows(key).matrix(every)
 
     def places(self, lengths: Mapping[Extent, int]) -> tuple[Array, Array]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from codegen.cached import cached_property
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, Kind, Variable
 from codegen.walk import Extent, is_fixed, lengths_in
@@ -19,7 +20,7 @@ class Slot:
     variables: tuple[Variable, ...]
     packed: bool
 
-    @property
+    @cached_property  # asked for in every call
     def shape(self) -> tuple[Extent, ...]:
         """The shape of the array that is passed."""
         return (self.offsets[-1],) if self.packed else self.variables[0].shape

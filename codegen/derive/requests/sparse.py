@@ -118,8 +118,9 @@ class Rows:
     def matrix(self, values: NDArray[np.float64]) -> Any:
         """A matrix of these values, which has this pattern's indices and data of its own."""
         # SciPy's constructor takes 30 µs, copy.copy 6; solvers keep matrices that they were given, so the data is new.
-        matrix = object.__new__(type(self.empty))
-        matrix.__dict__.update(self.empty.__dict__)
+        empty = self.empty
+        matrix = object.__new__(type(empty))
+        matrix.__dict__.update(empty.__dict__)
         matrix.data = self.data(values)
         return matrix
 
