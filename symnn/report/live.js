@@ -81,7 +81,7 @@ buttons.one.addEventListener('click', () => { stop(); step(); draw(); });
 buttons.again.addEventListener('click', () => { stop(); begin(); draw(); });
 at('seed').addEventListener('change', () => { stop(); begin(); draw(); });
 at('method').addEventListener('change', () => { state = {}; });
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { painting.recolour(); draw(); });
+painting.follow(draw);
 
 at('rate').value = '0.1';
 at('method').value = 'nesterov';

@@ -177,6 +177,7 @@
       label.textContent = text;
     };
 
+    const colours = new WeakMap();  // what paints a picture once more, in the colours of another theme
     const heat = (value, name) => {
       if (typeof value === 'number' || !value?.numbers) return [];
       const columns = value.shape.length > 1 ? value.shape.at(-1) : value.shape[0];
@@ -195,6 +196,7 @@
         pixels.data[4*k + 3] = 255;
       });
       context.putImageData(pixels, 0, 0);
+      colours.set(made, () => heat(value, name)[0]);
       return [made];
     };
 
@@ -381,6 +383,9 @@
       walking = setInterval(next, 1100);
     };
 
+    for (const query of ['(prefers-color-scheme: dark)', 'print']) {
+      matchMedia(query).addEventListener('change', () => all('.heat', at('step-panel')).forEach((picture) => picture.replaceWith(colours.get(picture)())));
+    }
     show(0);
     list();
   }

@@ -173,6 +173,11 @@ const painting = (() => {
     return sum + ((data.outputs === 1 ? +(scores[0] > 0) : scores.indexOf(Math.max(...scores))) === target);
   }, 0);
 
+  /** Paint again in the colours of another theme, which paper has too. */
+  const follow = (repaint) => ['(prefers-color-scheme: dark)', 'print'].forEach((query) => {
+    matchMedia(query).addEventListener('change', () => { recolour(); repaint(); });
+  });
+
   recolour();
-  return {palette, css, recolour, shade, paint, mark, line, curve, range, grid, says, units, right};
+  return {palette, css, follow, shade, paint, mark, line, curve, range, grid, says, units, right};
 })();

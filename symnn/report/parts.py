@@ -56,7 +56,7 @@ def parts(network: Network) -> dict[str, Any]:
     (['look'], ['a1'], 17)
     """
     return {
-        "modules": {"look": emitted(_look(network))},
+        "modules": {"look": emitted(look(network, units(network)))},
         "units": units(network),
         "format": FORMAT,
         "parameters": network.parameter_count,
@@ -84,23 +84,15 @@ def look(network: Network, names: Sequence[str]) -> Request:
     return Request(forward.with_outputs(*names, *forward.outputs), "look", "float32", "tiled", pack=theta)
 
 
-def _look(network: Network) -> Request:
-    return look(network, units(network))
-
-
 def gradient(network: Network) -> Request:
     """Loss and gradient: loops for a few hundred rows are as fast as tiles, and chosen in half the time."""
     return replace(gradient_request(network, "gradient"), schedule="loops", example=None)
 
 
-QUICK: Mapping[str, Callable[[Network], Request]] = {"look": _look, "gradient": gradient}
-"""What comes as WebAssembly too, in this order."""
-
-
-def hastened(network: Network, name: str) -> Callable[[], dict[str, Any]]:
-    """What makes one of :data:`QUICK` as WebAssembly, in any thread; :class:`EmitError` where that cannot be made."""
-    text = webassembly_text(QUICK[name](network))
-    return lambda: {"modules": {name: text()}}
+def faster(network: Network) -> Callable[[], dict[str, Any]]:
+    """What makes the values of the units as WebAssembly, in any thread; :class:`EmitError` without a linker."""
+    text = webassembly_text(look(network, units(network)))
+    return lambda: {"modules": {"look": text()}}
 
 
 def whole(network: Network) -> dict[str, Any]:

@@ -218,14 +218,12 @@ const taught = (network) => network.taught ??= network.code.gradient ? Promise.r
 );
 
 /**
- * Loss and gradient and the values of the units as WebAssembly, each taken when it is there. JavaScript stays where the
- * compiler has no linker, a formula has no vector form, or the browser will not have it.
+ * The values of the units as WebAssembly. JavaScript stays where the compiler has no linker, a formula has no vector form,
+ * or the browser will not have it; and what learns is always JavaScript, so that an address leads to the same network.
  */
 const hastened = (network) => network.hastened ??= (async () => {
-  for (const name of told.quick) {
-    const module = told.server ? (await asked(name, network.key)).code[name] : await quick[network.key][name]();
-    network.code = {...network.code, [name]: module};
-  }
+  const look = told.server ? (await asked('faster', network.key)).code.look : await quick[network.key]();
+  network.code = {...network.code, look};
   network.fast = true;
 })().catch(() => {});
 
@@ -249,7 +247,7 @@ const training = (network, data, {optimiser, rate, momentum, batch, decay, seed}
   const method = told.methods[optimiser] ?? told.fitter;
   const rows = data.y.length, size = batch && batch < rows ? batch : rows, counts = weightsOf(network), all = targets(network.code, data.y);
   const run = {theta: Float64Array.from(network.starts[seed]), losses: [], steps: 0, rows: size};
-  let {gradient: taught} = network.code;
+  const {gradient: taught} = network.code;
   let kept = Object.fromEntries(method.state.map((name) => [name, new Float64Array(run.theta.length)])), order = [], epoch = 0;
   const chosen = () => {
     if (size === rows) return {x: data.x, y: all};
@@ -267,7 +265,6 @@ const training = (network, data, {optimiser, rate, momentum, batch, decay, seed}
     return {loss: loss + more.penalty, gradient: more['new g']};
   };
   run.step = () => {
-    if (run.steps === 0) taught = network.code.gradient;  // what comes later rounds otherwise
     const {loss, gradient} = run.measure(run.theta, chosen());
     run.losses.push(loss);
     run.gradient = gradient;
@@ -671,6 +668,8 @@ const below = (sorted, value) => {
 };
 
 const POINTS = 41, WALK = 200;
+/** What paints that again which stays when it has been computed. */
+const repaint = {surface: () => {}, capacity: () => {}};
 const surface = async () => {
   const mine = turn, walks = Object.keys(told.methods).map((optimiser) => training(network, data, {...state, optimiser, batch: 0}));
   const tracks = [];
@@ -697,7 +696,7 @@ const surface = async () => {
   }
   // By rank, which losses of any sign have: the share of all points whose loss is less.
   const known = losses.filter(Number.isFinite).sort(), ranks = losses.map((loss) => Number.isFinite(loss) ? below(known, loss)/known.length : 1);
-  Object.keys(told.methods).forEach((optimiser, n) => {
+  const paint = () => Object.keys(told.methods).forEach((optimiser, n) => {
     const canvas = at(`surface-${optimiser}`), context = canvas.getContext('2d'), {palette, css} = painting;
     const band = (rank) => Math.floor(14*rank)/14;
     const smooth = 4*POINTS;  // between the points by their neighbours, so that bands have clean borders
@@ -713,6 +712,10 @@ const surface = async () => {
     painting.line(context, track, css(palette.series[1]), 3);
     painting.mark(context, track[0], 0, 1.4);
     painting.mark(context, track.at(-1), 3, 1.6);
+  });
+  paint();
+  repaint.surface = paint;
+  Object.keys(told.methods).forEach((optimiser, n) => {
     at(`surface-${optimiser}-said`).textContent = `${told.methods[optimiser].title}: loss ${walks[n].measure(tracks[n].at(-1)).loss.toPrecision(3)} after ${tracks[n].length - 1} steps`;
   });
   at('surface').dataset.done = String(mine);
@@ -733,10 +736,13 @@ const capacity = async () => {
     await taught(found);
     return {units, found, run: training(found, shown, {optimiser: 'adam', rate: .03, momentum: 0, batch: 0, decay: 0, seed: state.seed})};
   }));
+  const paint = ({units, found, run}) => painting.says(at(`capacity-${units}`), shown, points, found.code.look.run({theta: Float32Array.from(run.theta), x: points}).output);
+  repaint.capacity = () => fits.forEach(paint);
   while (fits[0].run.steps < FITTED && mine === fitting) {
-    for (const {units, found, run} of fits) {
+    for (const fit of fits) {
+      const {units, run} = fit;
       for (let k = 0; k < 50; k++) run.step();
-      painting.says(at(`capacity-${units}`), shown, points, found.code.look.run({theta: Float32Array.from(run.theta), x: points}).output);
+      paint(fit);
       at(`capacity-${units}-said`).textContent = `${units} ${units === 1 ? 'unit' : 'units'}: error ${Math.sqrt(run.losses.at(-1)).toPrecision(2)}`;
     }
     await resting();
@@ -836,7 +842,7 @@ const ACTS = {
 };
 for (const [name, act] of Object.entries(ACTS)) buttons[name].addEventListener('click', act);
 
-matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => { painting.recolour(); if (whole) draw(); });
+painting.follow(() => { if (whole) draw(); repaint.surface(); repaint.capacity(); });
 const open = () => {
   state = read(location.hash);
   return begin(state.steps);

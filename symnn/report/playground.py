@@ -7,7 +7,7 @@ every other network.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -23,13 +23,12 @@ from symnn.optimisers import OPTIMISERS
 from symnn.report.document import Section, asset, button, choice, document
 from symnn.report.parts import (
     LAYERS,
-    QUICK,
     SEEDS,
     UNITS,
     as_floats,
     check_shown,
     enclosed,
-    hastened,
+    faster,
     started,
     tools,
     whole,
@@ -73,14 +72,14 @@ def embedded() -> Mapping[str, dict[str, Any]]:
 
 
 @cache
-def quick() -> Mapping[str, Mapping[str, str]]:
-    """The functions of the presets as WebAssembly, by the keys of :func:`embedded`."""
+def quick() -> Mapping[str, str]:
+    """The values of the units of the presets as WebAssembly, by the keys of :func:`embedded`."""
     specs = [spec_of(*preset[1:]) for preset in PRESETS.values()]
-    return {key(spec): _hastened(Network.from_spec(spec)) for spec in specs}
+    return {key(spec): _faster(Network.from_spec(spec)) for spec in specs}
 
 
-def _hastened(network: Network) -> dict[str, str]:
-    return {name: hastened(network, name)()["modules"][name] for name in QUICK}
+def _faster(network: Network) -> str:
+    return str(faster(network)()["modules"]["look"])
 
 
 def playground(
@@ -93,7 +92,7 @@ def playground(
     """The page. ``network``, with the rows of ``dataset``, is what it begins with; else a small one on a circle.
 
     ``server``: whether it is made by the server, which it may ask for the functions of other networks.
-    ``webassembly``: whether functions come as WebAssembly too, from the server or else in the page, which
+    ``webassembly``: whether the values of units come as WebAssembly too, from the server or else in the page, which
     :func:`codegen.runtime.linker.linker` is needed for. Raises :class:`SpecError` for a network that the page cannot
     draw.
     """
@@ -103,14 +102,13 @@ def playground(
         networks[key(_plain(network))] = whole(network)
     fast = dict(quick()) if webassembly and not server else {}
     if fast and network is not None:
-        fast[key(_plain(network))] = _hastened(network)
+        fast[key(_plain(network))] = _faster(network)
     texts = list(dict.fromkeys(found["formulas"] for found in networks.values()))  # widths are not in them
     data = {
         **first,
         "server": server,
         "webassembly": webassembly,
         "seeds": SEEDS,
-        "quick": list(QUICK),
         "activations": [*ACTIVATIONS, *TOGETHER],
         "most": {"layers": LAYERS - 1, "units": UNITS},
         "presets": {name: ";".join(f"{units}:tanh" for units in preset[2]) for name, preset in PRESETS.items()},
@@ -224,20 +222,19 @@ def _method(name: str, title: str) -> dict[str, Any]:
     return {"title": title, "settings": settings, "state": list(optimiser.state)}
 
 
-def script(networks: Mapping[str, Mapping[str, Any]], fast: Mapping[str, Mapping[str, str]]) -> str:
+def script(networks: Mapping[str, Mapping[str, Any]], fast: Mapping[str, str]) -> str:
     """The functions of these networks, those that there are as WebAssembly, the tools, and what calls them."""
 
     def table(texts: Mapping[str, str]) -> str:
         return ",\n".join(f"{_quoted(name)}: {text}" for name, text in texts.items())
 
-    def modules(texts: Mapping[str, str], written: Callable[[str], str]) -> str:
-        return f"{{{table({name: written(text) for name, text in texts.items()})}}}"
+    def modules(texts: Mapping[str, str]) -> str:
+        return f"{{{table({name: enclosed(text) for name, text in texts.items()})}}}"
 
-    found = {name: modules(parts["modules"], enclosed) for name, parts in networks.items()}
     constants = [
-        f"const tools = {modules(tools(), enclosed)};",
-        f"const embedded = {{{table(found)}}};",
-        f"const quick = {{{table({name: modules(texts, started) for name, texts in fast.items()})}}};",
+        f"const tools = {modules(tools())};",
+        f"const embedded = {{{table({name: modules(parts['modules']) for name, parts in networks.items()})}}};",
+        f"const quick = {{{table({name: started(text) for name, text in fast.items()})}}};",
     ]
     called = [asset("paint.js"), asset("playground.js")]
     return "\n".join(["'use strict';", "(() => {", *constants, *called, "})();"])

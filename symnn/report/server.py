@@ -19,7 +19,7 @@ from codegen.errors import CodegenError
 from symnn.errors import SpecError, SymnnError
 from symnn.network import Network
 from symnn.report.document import as_json
-from symnn.report.parts import QUICK, check_shown, hastened, learning, parts, rest
+from symnn.report.parts import check_shown, faster, learning, parts, rest
 
 MAX_BODY = 16_384
 """Bytes of a spec that is posted."""
@@ -46,7 +46,7 @@ class RequestError(Exception):
 
 MADE: Mapping[str, Callable[[Network], object]] = {"network": parts, "learning": learning, "rest": rest}
 """What is made of a network, by where it is asked for."""
-ASKED = (*MADE, *QUICK)
+FASTER = "faster"
 MAKING = Lock()
 """SymPy is no library for threads."""
 
@@ -71,8 +71,8 @@ def made(body: bytes, what: str = "network") -> str:
 def _begun(body: bytes, what: str) -> Callable[[], str]:
     """What gives the answer; of WebAssembly it has yet to be compiled, in which time others are answered."""
     network = _network(body)
-    if what in QUICK:
-        later = hastened(network, what)
+    if what == FASTER:
+        later = faster(network)
         return cache(lambda: as_json(later()))
     found = as_json(MADE[what](network))
     return lambda: found
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A network."""
-        self._answer(ASKED, "application/json", self._network)
+        self._answer([*MADE, FASTER], "application/json", self._network)
 
     def _network(self, what: str) -> bytes:
         origin, kind = self.headers.get("Origin"), self.headers.get_content_type()

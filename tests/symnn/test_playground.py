@@ -135,7 +135,7 @@ def test_a_network_is_made_once() -> None:
 
 def test_webassembly_without_a_linker_is_refused_by_name() -> None:
     with patch.object(linker, "linker", return_value=None), pytest.raises(RequestError, match="no linker") as caught:
-        made(json.dumps({**SPEC, "loss": "binary_cross_entropy", "layers": [{"dense": 1}]}).encode(), "look")
+        made(json.dumps({**SPEC, "loss": "binary_cross_entropy", "layers": [{"dense": 1}]}).encode(), "faster")
     assert caught.value.status == 422
 
 
@@ -261,7 +261,9 @@ def test_a_network_that_is_built_by_clicking_learns_as_in_python(window: Page, s
 WALKED = (
     f"{HELD.removesuffix('await held.ready;')}"
     "for (let k = 0; k < 100; k++) held.run.step();"
-    "[[...held.run.theta], [...held.data.x], [...held.data.y], held.network.fast ?? null]"
+    "const grid = held.data.grids[32], theta = Float32Array.from(held.run.theta);"
+    "const {output} = held.network.code.look.run({theta, x: grid});"
+    "[[...held.run.theta], [...held.data.x], [...held.data.y], held.network.fast ?? null, [...output], [...grid]]"
 )
 
 
@@ -287,14 +289,18 @@ def test_webassembly_takes_over_and_goes_the_same_way(window: Page, tmp_path: Pa
         begun = f"const before = {SETTLED}; document.querySelector('[data-play=again]').click();"
         second = f"await held.ready; {begun} while ({SETTLED} === before) {until}"
         ways = [window.value(f"{wait} {WALKED}") for wait in (first, second)]
+        assert not [e for e in window.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
         server.shutdown()
     assert [way[3] for way in ways] == [None, True], "WebAssembly is to come after the first picture"
     network = Network.from_spec({**SPEC, "layers": [{"dense": 3 if served else 4, "activation": "tanh"}, {"dense": 2}]})
-    for theta, x, y, _ in ways:
-        expected = learnt(network, np.reshape(x, (-1, 2)), np.array(y, np.int64), steps=100)
-        np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-10)
-    assert ways[0][0] != ways[1][0], "WebAssembly was not called"
-    assert not [e for e in window.events if e["method"] in ("Runtime.exceptionThrown", "Log.entryAdded")]
+    theta, x, y, _, _, grid = ways[0]
+    expected = learnt(network, np.reshape(x, (-1, 2)), np.array(y, np.int64), steps=100)
+    np.testing.assert_allclose(theta, expected, rtol=1e-10, atol=1e-10)
+    assert ways[1][0] == theta, "an address is to lead to the same network"
+    scores = np.ravel(network.compile().predict(np.array(theta), np.reshape(grid, (-1, 2))))
+    for way in ways:
+        np.testing.assert_allclose(way[4], scores, rtol=1e-4, atol=1e-4)
+    assert ways[0][4] != ways[1][4], "WebAssembly was not called"
 
 
 CLIP = (
