@@ -259,15 +259,13 @@ def solve(
     assert physics.spec is not None
     settings = physics.spec.solver.changed(iterations, seed)
     count = physics.parameter_count
-    if physics.spec.slabs and (resume or report is not None):
-        raise SpecError(f"{'--resume' if resume else '--report'}: expected a spec without slabs")
     sizes = ", ".join(
         f"{name} {part.points:,}" if part.points else f"{name} of a file"
         for name, part in physics.spec.on_points.items()
     )
     say(f"{spec}: {count:,} parameters, points: {sizes}")
     if physics.spec.slabs:
-        _march(physics, settings, spec.parent, out)
+        _march(physics, settings, spec, out, report, resume)
         return
     with _keeping(out, resume) as keeping:
         found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
@@ -290,10 +288,10 @@ def solve(
             for name, off in reference.errors(physics.compile(), found.theta).items():
                 say(f"{name}: relative L2 error {off:.2e} against {reference.said}")
         if report is not None:
-            from symnn.report.solved import points_by_name, solved
+            from symnn.report.solved import Single, points_by_name, solved
 
             points = points_by_name(physics, points_of(physics.spec, settings.seed, spec.parent))
-            page = solved(physics.compile(), found, spec.stem, points, reference)
+            page = solved(Single(physics.compile(), found.theta), found, spec.stem, points, reference)
             write_atomically(report, page.encode())
             say(f"saved {report}")
         if out is not None:
@@ -301,7 +299,9 @@ def solve(
             _end(keeping, found.stopped, out)
 
 
-def _march(physics: Physics, settings: SolverSpec, directory: Path, out: Path | None) -> None:
+def _march(
+    physics: Physics, settings: SolverSpec, spec: Path, out: Path | None, report: Path | None, resume: bool
+) -> None:
     """One slab after the other."""
     import io
 
@@ -309,20 +309,33 @@ def _march(physics: Physics, settings: SolverSpec, directory: Path, out: Path | 
 
     from symnn.files import write_atomically
     from symnn.marching import march
+    from symnn.references import reference_of
 
     def each(number: int, found: Solution) -> None:
         say(f"slab {number + 1}: loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s")
 
-    found = march(physics, settings, each=each)
-    for name, off in found.errors(settings.seed, directory).items():
-        say(f"{name}: relative L2 error {off:.2e}")
-    if out is not None:
-        buffer = io.BytesIO()
-        theta = found.theta
-        each_slab = {p.name: theta[:, p.where].reshape(-1, *p.shape) for p in physics.layout.values()}
-        np.savez(buffer, allow_pickle=False, **each_slab)
-        write_atomically(out, buffer.getvalue())
-        say(f"saved {out}, with the slabs first")
+    with _keeping(out, resume) as keeping:
+        found = march(physics, settings, each=each, state=keeping, resume=resume)
+        for name, off in found.errors(settings.seed, spec.parent).items():
+            say(f"{name}: relative L2 error {off:.2e}")
+        if report is not None:
+            from symnn.report.solved import points_by_name, solved
+            from symnn.solving import points_of
+
+            assert physics.spec is not None
+            points = points_by_name(physics, points_of(physics.spec.first_slab(), settings.seed, spec.parent))
+            first = {f"{name}, first slab": where for name, where in points.items()}
+            page = solved(found, found.whole, spec.stem, first, reference_of(physics, settings.seed, spec.parent))
+            write_atomically(report, page.encode())
+            say(f"saved {report}")
+        if out is not None:
+            buffer = io.BytesIO()
+            theta = found.theta
+            each_slab = {p.name: theta[:, p.where].reshape(-1, *p.shape) for p in physics.layout.values()}
+            np.savez(buffer, allow_pickle=False, **each_slab)
+            write_atomically(out, buffer.getvalue())
+            say(f"saved {out}, with the slabs first")
+            _end(keeping, found.whole.stopped, out)
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")
