@@ -265,16 +265,14 @@ def solve(
         assert physics.spec is not None
         settings = physics.spec.solver.changed(iterations, seed)
         count = physics.parameter_count
-        if physics.spec.slabs and (resume or report is not None):
-            raise SpecError(f"{'--resume' if resume else '--report'}: expected a spec without slabs")
         sizes = ", ".join(
             f"{name} {part.points:,}" if part.points else f"{name} of a file"
             for name, part in physics.spec.on_points.items()
         )
         say(f"{spec}: {count:,} parameters, points: {sizes}")
     if physics.spec.slabs:
-        with _interruptible(None):
-            _march(physics, settings, spec.parent, out)
+        with _interruptible(out):
+            _march(physics, settings, spec, out, report, resume)
         return
     with _keeping(out, resume) as keeping:
         with _interruptible(out):
@@ -300,10 +298,10 @@ def solve(
             for name, off in reference.errors(physics.compile(), found.theta).items():
                 say(f"{name}: relative L2 error {off:.2e} against {reference.said}")
         if report is not None:
-            from symnn.report.solved import points_by_name, solved
+            from symnn.report.solved import Single, points_by_name, solved
 
             points = points_by_name(physics, points_of(physics.spec, settings.seed, spec.parent))
-            page = solved(physics.compile(), found, spec.stem, points, reference)
+            page = solved(Single(physics.compile(), found.theta), found, spec.stem, points, reference)
             write_atomically(report, page.encode())
             say(f"saved {report}")
         if out is not None:
@@ -311,7 +309,9 @@ def solve(
             _end(keeping, found.stopped, out)
 
 
-def _march(physics: Physics, settings: SolverSpec, directory: Path, out: Path | None) -> None:
+def _march(
+    physics: Physics, settings: SolverSpec, spec: Path, out: Path | None, report: Path | None, resume: bool
+) -> None:
     """One slab after the other."""
     import io
 
@@ -319,25 +319,39 @@ def _march(physics: Physics, settings: SolverSpec, directory: Path, out: Path | 
 
     from symnn.files import write_atomically
     from symnn.marching import march
+    from symnn.references import reference_of
 
     def each(number: int, found: Solution) -> None:
         say(f"slab {number + 1}: loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s")
 
-    found = march(physics, settings, each=each)
-    if found.solutions[-1].stopped == "interrupted" and not any(one.iterations for one in found.solutions):
-        raise KeyboardInterrupt
-    if found.until < inf:
-        say(f"interrupted: {len(found.solutions)} slabs were solved, up to {found.until:g}")
-    else:
-        for name, off in found.errors(settings.seed, directory).items():
-            say(f"{name}: relative L2 error {off:.2e}")
-    if out is not None:
-        buffer = io.BytesIO()
-        theta = found.theta
-        each_slab = {p.name: theta[:, p.where].reshape(-1, *p.shape) for p in physics.layout.values()}
-        np.savez(buffer, allow_pickle=False, **each_slab)
-        write_atomically(out, buffer.getvalue())
-        say(f"saved {out}, with the slabs first")
+    with _keeping(out, resume) as keeping:
+        found = march(physics, settings, each=each, state=keeping, resume=resume)
+        if found.solutions[-1].stopped == "interrupted" and not found.whole.iterations:
+            raise KeyboardInterrupt
+        if found.until < inf:
+            page = "" if report is None else "; there is a page of all slabs only"
+            say(f"interrupted: {len(found.solutions)} slabs were solved, up to {found.until:g}{page}")
+        else:
+            for name, off in found.errors(settings.seed, spec.parent).items():
+                say(f"{name}: relative L2 error {off:.2e}")
+        if report is not None and found.until == inf:
+            from symnn.report.solved import points_by_name, solved
+            from symnn.solving import points_of
+
+            assert physics.spec is not None
+            points = points_by_name(physics, points_of(physics.spec.first_slab(), settings.seed, spec.parent))
+            first = {f"{name}, first slab": where for name, where in points.items()}
+            page = solved(found, found.whole, spec.stem, first, reference_of(physics, settings.seed, spec.parent))
+            write_atomically(report, page.encode())
+            say(f"saved {report}")
+        if out is not None:
+            buffer = io.BytesIO()
+            theta = found.theta
+            each_slab = {p.name: theta[:, p.where].reshape(-1, *p.shape) for p in physics.layout.values()}
+            np.savez(buffer, allow_pickle=False, **each_slab)
+            write_atomically(out, buffer.getvalue())
+            say(f"saved {out}, with the slabs first")
+            _end(keeping, found.whole.stopped, out)
 
 
 @app.command(epilog="Example: [bold]symnn formulas examples/digits.yaml --format latex[/bold]")

@@ -52,7 +52,6 @@ from codegen.functions import (
     log_sum_exp,
     log_tanh,
     maximum,
-    power,
     root_of_1_plus_exp,
     sech,
     select,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from typing import Protocol
 
 import numpy as np
 
@@ -24,8 +26,44 @@ PLACES = 400
 Range = tuple[float, float]
 
 
+class Field(Protocol):
+    """Unknowns everywhere: those of a :class:`Single` network, or of the slabs of a :class:`symnn.March`."""
+
+    @property
+    def physics(self) -> Physics:
+        """The problem."""
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        """The unknowns at some points, (S, unknowns)."""
+
+    def left(self, name: str, points: np.ndarray) -> np.ndarray:
+        """What the equations of a residual leave over there, (S, equations)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Single:
+    """A model and the parameters of its network."""
+
+    model: PhysicsModel
+    theta: np.ndarray
+
+    @property
+    def physics(self) -> Physics:
+        """The problem."""
+        return self.model.physics
+
+    def predict(self, points: np.ndarray) -> np.ndarray:
+        """The unknowns at some points, (S, unknowns)."""
+        return np.asarray(self.model.predict(self.theta.astype(self.model.dtype), points.astype(self.model.dtype)))
+
+    def left(self, name: str, points: np.ndarray) -> np.ndarray:
+        """What the equations of a residual leave over there, (S, equations)."""
+        rows = self.model.rows[name](self.theta.astype(self.model.dtype), points.astype(self.model.dtype))
+        return np.asarray(rows).reshape(len(points), -1)
+
+
 def solved(
-    model: PhysicsModel,
+    fields: Field,
     solution: Solution,
     title: str,
     points: Mapping[str, np.ndarray],
@@ -37,20 +75,18 @@ def solved(
     of the first two through the middle of the others. Errors are those of the formulas that the spec has, or each of
     the point of a file that is nearest, with one or two inputs. Raises :class:`SpecError` for a problem without ranges.
     """
-    physics, spec = model.physics, model.physics.spec
+    physics, spec = fields.physics, fields.physics.spec
     if spec is None:
         raise SpecError("expected a problem that came from a spec, which says what the ranges are")
     plane = Plane(spec.inputs)
-    theta = solution.theta.astype(model.dtype)
-    places = plane.places.astype(model.dtype)
-    found, inside = model.predict(theta, places), spec.contains(plane.places)
+    found, inside = fields.predict(plane.places), spec.contains(plane.places)
     found[~inside] = np.nan  # which is left empty
     columns, off = dict(zip(physics.unknowns, found.T)), {}
+    at_points = {} if reference is None else dict(zip(physics.unknowns, fields.predict(reference.points).T))
     if exact := physics.solution(plane.places):
         off = {name: columns[name] - exact[name] for name in exact}
     elif reference is not None and len(spec.inputs) <= 2:
         nearest = plane.nearest(reference.points)
-        at_points = reference.found(model, theta)
         off = {
             name: np.where(inside, (at_points[name] - values)[nearest], np.nan)
             for name, values in reference.values.items()
@@ -58,10 +94,10 @@ def solved(
     left = {
         f"{name}, equation {number}" if rows.shape[1] > 1 else name: rows[:, number - 1]
         for name, part in spec.on_points.items() if not part.at and not part.boundary and part.measured is None
-        for rows in [model.rows[name](theta, places).reshape(len(places), -1) + 0 * found[:, :1]]
+        for rows in [fields.left(name, plane.places) + 0 * found[:, :1]]
         for number in range(1, rows.shape[1] + 1)
     }  # fmt: skip
-    measured = {} if reference is None else reference.errors(model, solution.theta)
+    measured = {} if reference is None else reference.errors_of(at_points)
     where = (
         "random points"
         if not spec.reference
@@ -86,7 +122,8 @@ def solved(
 
 def points_by_name(physics: Physics, points: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Points in the order of the residuals, without the data beside them."""
-    return {r.name: where[:, : len(physics.inputs)] for r, where in zip(physics.residuals, points)}
+    count = len(physics.inputs) - len(physics.origins)
+    return {r.name: where[:, :count] for r, where in zip(physics.residuals, points)}
 
 
 def _course(solution: Solution) -> str:

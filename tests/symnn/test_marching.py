@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from typer.testing import CliRunner
 import symnn
 from symnn.cli import app
 from symnn.errors import DataError
-from symnn.marching import March, march
+from symnn.marching import DONE, March, march
+from symnn.methods.levenberg_marquardt import LevenbergMarquardt
 from symnn.physics_spec import SolverSpec, load_physics
 from symnn.solving import Solution, solve
 
@@ -92,6 +94,63 @@ def test_solve_says_how_far_each_slab_came_and_saves_all(tmp_path: Path) -> None
         assert {name: found[name].shape for name in found} == {
             "W1": (3, 8, 1), "b1": (3, 8), "W2": (3, 1, 8), "b2": (3, 1),
         }  # fmt: skip
+
+
+def test_slabs_that_are_done_are_not_solved_again(marched: March, tmp_path: Path) -> None:
+    state, seen = tmp_path / "u.state", list[int]()
+
+    def breaks_off(number: int, found: symnn.Solution) -> None:
+        seen.append(number)
+        if number == 2:
+            raise RuntimeError("killed")
+
+    physics = symnn.Physics.from_spec(SPEC)
+    with pytest.raises(RuntimeError):
+        march(physics, progress=False, each=breaks_off, state=state)
+    with pytest.raises(symnn.CheckpointError, match="expected resume to go on with it"):
+        march(physics, progress=False, state=state)
+    other = symnn.Physics.from_spec(changed(motion={"equation": "u_tt = -u", "points": 24, "sampling": "sobol"}))
+    with pytest.raises(symnn.CheckpointError, match="a run with other equations"):
+        march(other, progress=False, state=state, resume=True)
+    resumed = march(physics, progress=False, state=state, resume=True)
+    assert seen == [0, 1, 2]
+    assert [one.stopped == DONE for one in resumed.solutions] == [True, True, False]
+    assert resumed.theta.tobytes() == marched.theta.tobytes()
+    assert not state.exists()
+
+
+def test_slabs_after_ctrl_c_are_left_and_those_before_are_kept(tmp_path: Path) -> None:
+    state, interrupted = tmp_path / "u.state", patch.object(LevenbergMarquardt, "trial", side_effect=KeyboardInterrupt)
+    try:
+        begun = symnn.Physics.from_spec(SPEC)
+        found = march(begun, progress=False, each=lambda number, _: interrupted.start(), state=state)
+    finally:
+        interrupted.stop()
+    assert [one.stopped for one in found.solutions][1:] == ["interrupted"]
+    assert found.whole.stopped == "interrupted"
+    assert state.exists()
+
+
+def test_the_page_of_slabs_has_all_of_their_time(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**SPEC, "solver": [{"levenberg_marquardt": 2}]}))
+    command = ["solve", str(tmp_path / "spec.yaml"), "--report", str(tmp_path / "u.html")]
+    with patch("symnn.report.solved.PLACES", 9):
+        result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "u.html").read_text()
+    sections = ("solution", "error", "residual", "course", "points")
+    assert all(f'<section id="{name}"' in page for name in sections)
+    assert "motion, first slab" in page
+
+
+def test_what_is_left_is_that_of_each_slab(marched: March) -> None:
+    h, times = 1e-3, np.array([[0.7], [2.9], [5.1]])
+    before, here, after = (marched.predict(times + shift)[:, 0] for shift in (-h, 0, h))
+    second = (before - 2 * here + after) / h**2
+    assert marched.left("motion", times)[:, 0] == pytest.approx(second + 4 * here - 3 * np.cos(times[:, 0]), abs=1e-4)
+    whole = marched.whole
+    assert whole.iterations == sum(one.iterations for one in marched.solutions)
+    assert [mark.iterations for mark in whole.history] == sorted(mark.iterations for mark in whole.history)
 
 
 def changed(**residuals: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from codegen.page.fields import MOST_POINTS, field, scatter
 from symnn.cli import app
 from symnn.errors import SpecError
 from symnn.references import reference_of
-from symnn.report.solved import Plane, points_by_name, solved
+from symnn.report.solved import Plane, Single, points_by_name, solved
 from symnn.solving import points_of, solve_spec
 
 SPEC = {
@@ -44,7 +44,8 @@ def test_cells_outside_a_domain_stay_empty() -> None:
 
     with patch.multiple("symnn.report.solved", CELLS=8), patch.object(Plane, "pictures", pictures):
         theta = physics.initial_parameters()
-        solved(physics.compile(), symnn.Solution(theta, 1.0, 0, 0.0, ""), "u", {}, reference_of(physics))
+        found = symnn.Solution(theta, 1.0, 0, 0.0, "")
+        solved(Single(physics.compile(), theta), found, "u", {}, reference_of(physics))
         places = Plane({"x": (0, 2), "y": (1, 3)}).places
     filled = np.hypot(places[:, 0] - 1, places[:, 1] - 2) <= 0.5
     assert list(shown) == ["u", "error of u", "residual of <b>"]
@@ -64,7 +65,7 @@ def test_a_page_has_a_section_for_all_that_is_known(spec: dict[str, object], sec
     assert physics.spec is not None
     points = points_by_name(physics, points_of(physics.spec, 0))
     with patch.multiple("symnn.report.solved", CELLS=5, PLACES=9):
-        page = solved(physics.compile(), found, "decay", points)
+        page = solved(Single(physics.compile(), found.theta), found, "decay", points)
     assert [name for name in ("solution", "error", "residual", "course", "points")
             if f'<section id="{name}"' in page] == sections  # fmt: skip
     assert "<b>" not in page
@@ -75,7 +76,7 @@ def test_without_ranges_there_is_no_page() -> None:
     layers = [symnn.dense(2, "tanh"), symnn.dense(1)]
     model = symnn.Physics("x", "u", layers, [symnn.Residual("r", "u_x - u")]).compile()
     with pytest.raises(SpecError, match="what the ranges are"):
-        solved(model, symnn.Solution(np.zeros(7), 0.0, 0, 0.0, ""), "u", {})
+        solved(Single(model, np.zeros(7)), symnn.Solution(np.zeros(7), 0.0, 0, 0.0, ""), "u", {})
 
 
 def test_the_first_row_of_a_field_is_at_the_bottom_and_its_cells_are_where_the_values_were_taken() -> None:
