@@ -33,7 +33,6 @@ class Derivation:
         for node in nodes.below(results):
             if not self.active.keys().isdisjoint(nodes.operands[node]):
                 self.active[node] = None
-        self._partials: dict[Node, list[tuple[Node, Node]]] = {}
 
     # --- which way ------------------------------------------------------------------------------------------------
 
@@ -98,19 +97,14 @@ class Derivation:
 
     def _totals(self, terms: Mapping[int, list[Node]]) -> Slopes:
         totals = {number: of[0] if len(of) == 1 else self.nodes.total(of) for number, of in terms.items()}
+        if self.nodes.zero not in totals.values():
+            return totals
         return {number: node for number, node in totals.items() if node != self.nodes.zero}
-
-    # --- local derivatives ----------------------------------------------------------------------------------------
 
     def partials(self, node: Node) -> list[tuple[Node, Node]]:
         """The local derivatives of a node by those of its operands that depend on the inputs."""
-        if node not in self._partials:
-            self._partials[node] = [
-                (operand, local)
-                for operand, local in partials(self.nodes, node, self.active)
-                if local != self.nodes.zero
-            ]
-        return self._partials[node]
+        zero = self.nodes.zero
+        return [edge for edge in partials(self.nodes, node, self.active) if edge[1] != zero]
 
 
 def partials(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
@@ -127,6 +121,9 @@ def partials(nodes: Nodes, node: Node, active: Mapping[Node, object]) -> Iterabl
 
 def _of_product(nodes: Nodes, operands: Sequence[Node], active: Mapping[Node, object]) -> Iterable[tuple[Node, Node]]:
     """The products of all factors but one, in a number of steps that is linear in theirs."""
+    if len(operands) == 2:
+        one, other = operands
+        return [pair for pair in ((one, other), (other, one)) if pair[0] in active]
     if len(operands) <= SHORT:
         return [
             (operand, nodes.product([*operands[:place], *operands[place + 1 :]]))

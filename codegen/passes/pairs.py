@@ -7,11 +7,11 @@ one that most products have. Of the instructions of the benchmark's Jacobians it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache, partial
 from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import TypeAlias
 
+import numpy as np
 from sympy import Mul
 
 from codegen.ir.formulas import Formulas
@@ -50,19 +50,15 @@ def paired(graph: Graph) -> Graph:
 
 
 class _Products:
-    """The factors of some products, of which pairs become one."""
+    """The factors of products that have a pair in common with another one, of which pairs become one."""
 
-    def __init__(self, nodes: Nodes, order: Iterable[Node]) -> None:
+    def __init__(self, nodes: Nodes, order: Sequence[Node]) -> None:
         self.factors: dict[Node, set[Node]] = {}
         self.with_pair: dict[Pair, set[Node]] = {}
-        is_multiplied = cache(partial(_is_multiplied, nodes))
-        for node in order:
-            if nodes.heads[node] is Mul:
-                factors = {o for o in nodes.operands[node] if is_multiplied(o)}
-                if 2 <= len(factors) <= LONGEST:
-                    self.factors[node] = factors
-                    for pair in combinations(sorted(factors), 2):
-                        self.with_pair.setdefault(pair, set()).add(node)
+        for node in _with_common_pair(nodes, order):
+            factors = self.factors[node] = {o for o in nodes.operands[node] if _is_multiplied(nodes, o)}
+            for pair in combinations(sorted(factors), 2):
+                self.with_pair.setdefault(pair, set()).add(node)
         self.heap = [(-len(products), pair) for pair, products in self.with_pair.items() if len(products) > 1]
         heapify(self.heap)
 
@@ -94,6 +90,27 @@ class _Products:
                 heappush(self.heap, (-len(self.with_pair[new]), new))
 
 
+def _with_common_pair(nodes: Nodes, order: Sequence[Node]) -> Sequence[Node]:
+    """The products two factors of which another product has, too."""
+    edges, chosen = nodes.edges, np.zeros(len(nodes), bool)
+    chosen[list(order)] = True
+    chosen &= edges.has(Mul)
+    kept = chosen[edges.readers] & ~edges.constant[edges.operands] & ~edges.divides[edges.operands]
+    products, factors = np.divmod(np.unique(edges.readers[kept] * len(nodes) + edges.operands[kept]), len(nodes))
+    _, starts, counts = np.unique(products, return_index=True, return_counts=True)
+    pairs: list[np.ndarray] = []
+    owners: list[np.ndarray] = []
+    for count in range(2, LONGEST + 1):
+        rows = starts[counts == count]
+        for one, other in combinations(range(count), 2) if len(rows) else ():
+            pairs.append(factors[rows + one] * len(nodes) + factors[rows + other])
+            owners.append(products[rows])
+    if not pairs:
+        return []
+    _, which, times = np.unique(np.concatenate(pairs), return_inverse=True, return_counts=True)
+    return [int(node) for node in np.unique(np.concatenate(owners)[times[which] > 1])]
+
+
 def _sorted(one: Node, other: Node) -> Pair:
     return (one, other) if one < other else (other, one)
 
@@ -107,7 +124,7 @@ Chosen: TypeAlias = "tuple[Sequence[Pair], Mapping[Node, set[Node]]]"
 """Pairs, of which the first is called −1, the next −2, …, and the factors that products have with them."""
 
 
-def _chosen(nodes: Nodes, order: Iterable[Node]) -> Chosen:
+def _chosen(nodes: Nodes, order: Sequence[Node]) -> Chosen:
     products = _Products(nodes, order)
     pairs: list[Pair] = []
     while (pair := products.most_frequent()) is not None:

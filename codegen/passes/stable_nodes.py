@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
 from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow, acos, asin, atan, atan2, cos, exp, log, sin, tan, tanh
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -62,8 +63,13 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     1/(1 + exp(a))ⁿ = σ(−a)ⁿ, 1/cosh(a)ⁿ = sech(a)ⁿ and the like, log(1 + a) = log1p(a), and exp(a)·exp(b) = exp(a + b)
     where an exponent has an exponential itself.
     """
-    nodes = formulas.nodes
+    nodes, edges = formulas.nodes, formulas.nodes.edges
     order = nodes.below(list(formulas.assigned.values()))
+    new = nodes.copy()
+    asked = np.array(order, np.int64)
+    asked = asked[(edges.divides | edges.has(log) | (edges.has(Mul) & edges.has(exp).any()))[asked]]
+    if all(_plain_form(new, node) == node for node in asked.tolist()):
+        return formulas
     new = nodes.copy()
     found: dict[Node, Node] = {}
     for node in order:
@@ -71,8 +77,6 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
         given = tuple([found[operand] for operand in operands])
         made = node if given == operands or not isinstance(head, type) else new.made(head, given)
         found[node] = _plain_form(new, made)
-    if all(node == same for node, same in found.items()):
-        return formulas
     return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
+import numpy as np
 from sympy import Float, Idx, Indexed, Integer, Rational, Symbol
 from sympy.core.basic import Basic
 
 from codegen.functions import Composite
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
+from codegen.ir.nodes import Node, Nodes
 from codegen.passes.straight import is_large
 from codegen.walk import extent, is_leaf
 
@@ -41,29 +44,38 @@ def fingerprint(graph: Graph) -> str:
 
 
 def _formulas(graph: Graph) -> Iterator[str]:
-    """Interned nodes, and what is assigned to the elements of the outputs."""
+    """Interned nodes as a hash, and what each of their heads is; which of them are the elements of the outputs."""
     formulas = graph.formulas
     assert formulas is not None
-    nodes, outputs = formulas.nodes, set(graph.outputs)
+    nodes, edges, outputs = formulas.nodes, formulas.nodes.edges, set(graph.outputs)
     assigned = [(cell, node) for cell, node in formulas.assigned.items() if cell.name in outputs]
-    numbers: dict[int, int] = {}
-    defined: set[tuple[object, ...]] = set()
-    for node in nodes.below([node for _, node in assigned]):
-        head, operands = nodes.heads[node], nodes.operands[node]
-        numbers[node] = len(numbers)
-        if isinstance(head, Basic):
-            yield _leaf(head)
-            continue
-        if issubclass(head, Composite):
-            # The order of a derivative is a part of the formula.
-            orders = [order if isinstance(order := nodes.heads[operand], Integer) else None for operand in operands]
-            if (head, *orders) not in defined:
-                defined.add((head, *orders))
-                given = [Symbol(f"_{n}", real=True) if order is None else order for n, order in enumerate(orders)]
-                yield from _equation(Equation(Symbol(head.__name__, real=True), head.formula(*given)))
-        yield f"{head.__name__} {[numbers[operand] for operand in operands]}"
+    order = np.array(nodes.below([node for _, node in assigned]), np.int64)
+    _, first, heads = np.unique(edges.heads[order], return_index=True, return_inverse=True)
+    met = np.argsort(first)
+    for node in order[first[met]]:
+        head = nodes.heads[node]
+        yield _leaf(head) if isinstance(head, Basic) else head.__name__
+        if isinstance(head, type) and issubclass(head, Composite):
+            yield from _definitions(nodes, order[edges.heads[order] == id(head)])
+    numbers = np.zeros(len(nodes), np.int64)
+    numbers[order] = np.arange(len(order))
+    taken = np.zeros(len(nodes), bool)
+    taken[order] = True
+    table = np.argsort(met)[heads], edges.lengths[order], numbers[edges.operands[taken[edges.readers]]]
+    yield sha256(b"".join(array.tobytes() for array in table)).hexdigest()
     for cell, node in assigned:
         yield f"{cell.name!r} {cell.pattern} = {numbers[node]}"
+
+
+def _definitions(nodes: Nodes, composites: Sequence[Node]) -> Iterator[str]:
+    """The formulas of a function, one for each order of a derivative: that is a part of the formula."""
+    head = nodes.heads[composites[0]]
+    assert isinstance(head, type)
+    assert issubclass(head, Composite)
+    found = (tuple(map(nodes.heads.__getitem__, nodes.operands[node])) for node in composites)
+    for orders in dict.fromkeys(tuple(order if isinstance(order, Integer) else None for order in of) for of in found):
+        given = [Symbol(f"_{n}", real=True) if order is None else order for n, order in enumerate(orders)]
+        yield from _equation(Equation(Symbol(head.__name__, real=True), head.formula(*given)))
 
 
 def _shape(shape: tuple[object, ...]) -> str:

@@ -1,18 +1,20 @@
 """Straight-line code of any length: formulas as scalar instructions, in an order, cut into blocks.
 
-An instruction is a tuple: what it does, then the numbers of the instructions whose values it takes. Equal instructions
-are one. Functions of one kind that do not wait for each other stand together, to be computed in lanes. Compilers take
-more than linear time over long blocks, so there are many, and values that one hands to others lie in a workspace.
+An instruction is what it does, and the numbers of the instructions whose values it takes. Equal instructions are one.
+Functions of one kind that do not wait for each other stand together, to be computed in lanes. Compilers take more than
+linear time over long blocks, so there are many, and values that one hands to others lie in a workspace.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
+from itertools import compress
 from typing import Any, TypeAlias
 
+import numpy as np
 from sympy import Add, And, Expr, Integer, Mul, Not, Or, Piecewise, Pow
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
@@ -21,7 +23,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.functions import special
-from codegen.functions.powers import is_multiplied, is_root
+from codegen.functions.powers import MOST_FACTORS, is_root
 from codegen.ir.cells import Cell
 from codegen.ir.constants import as_float
 from codegen.ir.formulas import Formulas
@@ -29,7 +31,6 @@ from codegen.ir.nodes import Node, Nodes
 
 Value: TypeAlias = int
 """The number of an instruction."""
-Instruction: TypeAlias = tuple[Any, ...]
 
 CHAINS = 4
 """A long sum has so many running totals, so that an addition need not wait for the last."""
@@ -42,117 +43,119 @@ LEAVES = frozenset({CONSTANT, TRUTH, INPUT})
 """What takes no other values; blocks have them wherever they need them."""
 
 
-class Instructions:
+POWER = (f.power, ())
+"""What is called for powers with other exponents than whole ones and halves."""
+
+
+class Code:
+    """Instructions, by their numbers."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.taken: list[tuple[Value, ...]] = []
+        """The instructions whose values each takes."""
+        self.about: dict[Value, Any] = {}
+        """The bits of a constant as text, a truth, the cell of an input, the function that is called and its orders."""
+        self._found: dict[tuple[Any, ...], Value] = {}
+
+    def put(self, kind: str, *taken: Value) -> Value:
+        """The number of an instruction: a new one, or one that is there."""
+        found = self._found.setdefault((kind, *taken), len(self.kinds))
+        if found == len(self.kinds):
+            self.kinds.append(kind)
+            self.taken.append(taken)
+        return found
+
+    def put_about(self, kind: str, about: Any, *taken: Value) -> Value:
+        """The same of a leaf, or of a call."""
+        found = self._found.setdefault((kind, about, taken), len(self.kinds))
+        if found == len(self.kinds):
+            self.kinds.append(kind)
+            self.taken.append(taken)
+            self.about[found] = about
+        return found
+
+
+class Instructions(Code):
     """The instructions that some formulas take."""
 
     def __init__(self, formulas: Formulas, roots: Sequence[Node]) -> None:
+        super().__init__()
         self.nodes: Nodes = formulas.nodes
-        self.code: list[Instruction] = []
         self._cells = {node: cell for cell, node in formulas.leaves.items()}
-        self._found: dict[Instruction, Value] = {}
-        self.values: dict[Node, Value] = {}
-        self._factors: dict[Node, tuple[Node, ...]] = {}
-        order = self.nodes.postorder(roots)
-        self._uses = self.nodes.uses(order)
-        self._powers = {
-            node: (base, int(exponent))
-            for node in order
-            if self.nodes.heads[node] is Pow
-            for base, exponent in [self.nodes.as_power(node)]
-            if base != node and is_multiplied(exponent)
-        }
-        """Bases and exponents of whole powers that are multiplied out."""
-        self._divisors = self._counted_divisors(order)
-        needed = self._needed(order, roots)
-        for node in order:
-            if node in needed:
-                self.values[node] = self._lowered(node)
+        self.values: list[Value] = [-1] * len(self.nodes)
+        """By node; −1 of what is only computed as a part of others."""
+        order = self.nodes.below(roots)
+        needed = self._analyse(np.array(order, np.int64), roots)
+        heads, operands, values = self.nodes.heads, self.nodes.operands, self.values
+        written_by: dict[Any, Any] = {head: _written_by(head) for head in self.nodes.operations(roots)}
+        for node in compress(order, needed):
+            lower = written_by[heads[node]] if operands[node] else Instructions.leaf
+            values[node] = lower(self, node)
 
     # --- what is computed by itself -------------------------------------------------------------------------------
 
-    def _counted_divisors(self, order: Sequence[Node]) -> Mapping[Node, int]:
-        """How many products and powers divide by a node."""
-        found: dict[Node, int] = defaultdict(int)
-        for node in order:
-            if self.nodes.heads[node] is Mul:
-                powers = [self._powers[operand] for operand in self.nodes.operands[node] if operand in self._powers]
-                for base in {base for base, exponent in powers if exponent < 0}:
-                    found[base] += 1
-        return found
+    def _analyse(self, order: np.ndarray, roots: Sequence[Node]) -> list[bool]:
+        """Which of the nodes have values that are used as they are, and how each of them is used."""
+        edges, count = self.nodes.edges, len(self.nodes)
+        inside = np.zeros(count, bool)
+        inside[order] = True
+        inner = inside[edges.readers]
+        readers, operands = edges.readers[inner], edges.operands[inner]
+        is_sum, is_product = edges.has(Add), edges.has(Mul)
+        whole = np.where(abs(edges.exponents) <= MOST_FACTORS, edges.exponents, 0)
+        below = is_product[readers] & (whole[operands] < 0)
+        first = np.append(edges.operands, 0)[np.cumsum(edges.lengths) - edges.lengths]
+        bases = first[operands[below]]
+        fusable = (whole == 2) | is_product & (np.bincount(readers[below], minlength=count) == 0)
+        once = fusable & (np.bincount(operands, minlength=count) == 1)
+        divided = np.unique(readers[below] * count + bases) % count
+
+        # A sum takes its fusable terms apart, a quotient has only the base of what it divides by.
+        direct = ~(is_sum[readers] & fusable[operands] | below)
+        needed = np.zeros(count, bool)
+        needed[[*roots]] = needed[bases] = needed[operands[direct]] = True
+        # Of c·(x·y) in a sum alone, x·y is taken apart, too.
+        multiple = is_product & (edges.lengths == 2) & edges.constant[first] & ~needed
+        apart = multiple[readers] & once[operands]
+        needed[:] = False
+        needed[[*roots]] = needed[bases] = needed[operands[direct & ~apart]] = True
+
+        self._whole: list[int] = whole.tolist()
+        self._fusable: list[bool] = fusable.tolist()
+        self._once: list[bool] = once.tolist()
+        self._divisors: list[int] = np.bincount(divided, minlength=count).tolist()
+        return needed[order].tolist()  # type: ignore[no-any-return]
 
     def _power(self, node: Node) -> tuple[Node, int]:
         """Base and exponent of a whole power that is multiplied out; a node to the power of 1 otherwise."""
-        return self._powers.get(node) or (node, 1)
+        exponent = self._whole[node]
+        return (node, 1) if exponent in (0, 1) else (self.nodes.operands[node][0], exponent)
 
-    def _fused(self, term: Node) -> tuple[Node, ...]:
-        """The factors of a term that a sum multiplies and adds at once; none of other terms."""
-        found = self._factors.get(term)
-        if found is None:
-            found = self._factors[term] = self._fused_factors(term)
-        return found
-
-    def _fused_factors(self, term: Node) -> tuple[Node, ...]:
-        head = self.nodes.heads[term]
-        if head is Pow:
-            base, exponent = self._power(term)
-            return (base, base) if exponent == 2 else ()
-        if head is not Mul:
-            return ()
+    def _factors(self, term: Node) -> tuple[Node, ...]:
+        """The factors of a term that a sum multiplies and adds at once."""
         operands = self.nodes.operands[term]
-        if any(self._power(operand)[1] < 0 for operand in operands):
-            return ()
+        if self._whole[term] == 2:
+            return operands[0], operands[0]
         rest = self.nodes.parted(term)[1]
-        inside = self._fused(rest) if rest != term and self._uses.get(rest) == 1 else ()
-        return (operands[0], *inside) if inside else operands
-
-    def _needed(self, order: Sequence[Node], roots: Sequence[Node]) -> set[Node]:
-        """The nodes whose values are used as they are: not what is only fused, nor what is only divided by."""
-        needed = set(roots)
-        for node in reversed(order):
-            head = self.nodes.heads[node]
-            if head is Add:
-                for term in self.nodes.operands[node]:
-                    needed.update(self._fused(term) or (term,))
-            elif node not in needed and head is not ExprCondPair:
-                continue
-            elif head is Mul:
-                for operand in self.nodes.operands[node]:
-                    base, exponent = self._power(operand)
-                    needed.add(base if exponent < 0 else operand)
-            elif head is Pow:
-                base, _ = self.nodes.as_power(node)
-                needed.update(self.nodes.operands[node] if base == node else (base,))
-            else:
-                needed.update(self.nodes.operands[node])
-        return needed
+        return (operands[0], *self._factors(rest)) if rest != term and self._once[rest] else operands
 
     # --- instructions ---------------------------------------------------------------------------------------------
 
-    def put(self, *instruction: Any) -> Value:
-        """The number of an instruction: a new one, or one that is there."""
-        found = self._found.get(instruction)
-        if found is None:
-            found = self._found[instruction] = len(self.code)
-            self.code.append(instruction)
-        return found
-
     def constant(self, value: float) -> Value:
-        return self.put(CONSTANT, float(value).hex())
+        return self.put_about(CONSTANT, float(value).hex())
 
     def choose(self, condition: Value, a: Value, b: Value) -> Value:
-        if self.code[condition][0] == TRUTH:
-            return a if self.code[condition][1] else b
+        if self.kinds[condition] == TRUTH:
+            return a if self.about[condition] else b
         return self.put("select", condition, a, b)
-
-    def compare(self, relation: str, a: Value, b: Value) -> Value:
-        return self.put("compare", relation, a, b)
 
     def times(self, factors: Sequence[Value]) -> Value:
         """A product, in pairs of neighbours."""
-        while len(factors) > 1:
+        while len(factors) > 2:
             pairs = [factors[n : n + 2] for n in range(0, len(factors), 2)]
             factors = [self.put("mul", *pair) if len(pair) == 2 else pair[0] for pair in pairs]
-        return factors[0]
+        return self.put("mul", *factors) if len(factors) == 2 else factors[0]
 
     def raised(self, base: Value, exponent: int) -> Value:
         """x³ as x·x·x, higher powers by repeated squaring."""
@@ -162,28 +165,29 @@ class Instructions:
         squared = self.put("mul", half, half)
         return self.put("mul", squared, base) if exponent % 2 else squared
 
-    def _lowered(self, node: Node) -> Value:
-        head, operands = self.nodes.heads[node], self.nodes.operands[node]
+    def leaf(self, node: Node) -> Value:
+        head = self.nodes.heads[node]
         if isinstance(head, BooleanAtom):
-            return self.put(TRUTH, bool(head))
+            return self.put_about(TRUTH, bool(head))
         if node in self._cells:
-            return self.put(INPUT, self._cells[node])
-        if isinstance(head, Expr):
-            return self.constant(as_float(head))
+            return self.put_about(INPUT, self._cells[node])
+        assert isinstance(head, Expr)
+        return self.constant(as_float(head))
+
+    def call(self, node: Node) -> Value:
+        head, operands = self.nodes.heads[node], self.nodes.operands[node]
         assert isinstance(head, type)
-        if (lower := _written_by(head)) is not None:
-            return lower(self, node)
         orders: tuple[int, ...] = ()
         if (head in special.ORDERS or issubclass(head, special.Bessel)) and isinstance(
             order := self.nodes.heads[operands[0]], Integer
         ):
             orders, operands = (int(order),), operands[1:]
-        return self.put(CALL, (head, orders), *[self.values[operand] for operand in operands])
+        return self.put_about(CALL, (head, orders), *[self.values[operand] for operand in operands])
 
     def add(self, node: Node) -> Value:
         """A sum; products after the first term are fused to it."""
-        operands = self.nodes.operands[node]
-        terms = [*[t for t in operands if not self._fused(t)], *[t for t in operands if self._fused(t)]]
+        operands, fusable = self.nodes.operands[node], self._fusable
+        terms = [*[t for t in operands if not fusable[t]], *[t for t in operands if fusable[t]]]
         chains = CHAINS if len(terms) >= LONG else 1
         totals = [self._chain(terms[n::chains]) for n in range(chains)]
         while len(totals) > 1:
@@ -191,48 +195,46 @@ class Instructions:
         return totals[0]
 
     def _chain(self, terms: Sequence[Node]) -> Value:
-        first, *rest = terms
-        total = self._term(first)
-        for term in rest:
-            factors = self._fused(term)
-            if not factors:
-                total = self.put("add", total, self.values[term])
+        values, total = self.values, self._term(terms[0])
+        for term in terms[1:]:
+            if not self._fusable[term]:
+                total = self.put("add", total, values[term])
                 continue
-            sign, *varying = factors
-            if sign != self.nodes.minus_one:
-                *leading, last = (self.values[factor] for factor in factors)
-                total = self.put("fma", self.times(leading), last, total)
-            elif len(varying) == 1:
-                total = self.put("sub", total, self.values[varying[0]])
+            *leading, last = self._factors(term)
+            if not leading or leading[0] != self.nodes.minus_one:
+                total = self.put("fma", self.times([values[factor] for factor in leading]), values[last], total)
+            elif len(leading) == 1:
+                total = self.put("sub", total, values[last])
             else:
-                *leading, last = (self.values[factor] for factor in varying)
-                total = self.put("fnma", self.times(leading), last, total)
+                total = self.put("fnma", self.times([values[factor] for factor in leading[1:]]), values[last], total)
         return total
 
     def _term(self, term: Node) -> Value:
-        factors = self._fused(term)
-        if not factors:
+        if not self._fusable[term]:
             return self.values[term]
+        factors = self._factors(term)
         if factors[0] == self.nodes.minus_one:
             return self.put("neg", self.times([self.values[factor] for factor in factors[1:]]))
         return self.times([self.values[factor] for factor in factors])
 
     def multiply(self, node: Node) -> Value:
+        operands, values = self.nodes.operands[node], self.values
+        if operands[0] == self.nodes.minus_one and len(operands) == 2:
+            rest = operands[1]
+            return self.put("neg", values[rest]) if values[rest] >= 0 else self._divided(rest, -1)
+        if self._fusable[node]:
+            return self.times([values[operand] for operand in operands])
         above: list[Value] = []
         below: list[Value] = []
-        number, rest = self.nodes.parted(node)
-        operands = self.nodes.operands[node]
-        if rest != node and number == -1:
-            return self.put("neg", self.values[rest]) if rest in self.values else self._divided(rest, -1)
         for operand in operands:
             base, exponent = self._power(operand)
             if exponent > 0:
-                above.append(self.values[operand])
-            elif self._divisors.get(base, 0) >= SHARED_DIVISOR:
-                inverse = self.put("div", self.constant(1.0), self.values[base])
+                above.append(values[operand])
+            elif self._divisors[base] >= SHARED_DIVISOR:
+                inverse = self.put("div", self.constant(1.0), values[base])
                 above.append(self.raised(inverse, -exponent))
             else:
-                below.append(self.raised(self.values[base], -exponent))
+                below.append(self.raised(values[base], -exponent))
         value = self.times(above) if above else self.constant(1.0)
         return self.put("div", value, self.times(below)) if below else value
 
@@ -244,13 +246,12 @@ class Instructions:
     def power(self, node: Node) -> Value:
         base, exponent = self.nodes.as_power(node)
         if base == node:
-            return self.put(CALL, (f.power, ()), *[self.values[operand] for operand in self.nodes.operands[node]])
-        value = self.values[base]
-        if is_multiplied(exponent):
-            n = int(exponent)
-            return self.raised(value, n) if n > 0 else self._divided(node, 1)
+            return self.put_about(CALL, POWER, *[self.values[operand] for operand in self.nodes.operands[node]])
+        value, whole = self.values[base], self._whole[node]
+        if whole:
+            return self.raised(value, whole) if whole > 0 else self._divided(node, 1)
         if not is_root(exponent):
-            return self.put(CALL, (f.power, ()), value, self.constant(as_float(exponent)))
+            return self.put_about(CALL, POWER, value, self.constant(as_float(exponent)))
         root = self.put("sqrt", value)
         return root if exponent > 0 else self.put("div", self.constant(1.0), root)
 
@@ -266,12 +267,12 @@ class Instructions:
 
     def clip(self, node: Node) -> Value:
         x, low, high = self._arguments(node)
-        return self.choose(self.compare("<", x, low), low, self.choose(self.compare(">", x, high), high, x))
+        return self.choose(self.put("<", x, low), low, self.choose(self.put(">", x, high), high, x))
 
     def sign(self, node: Node) -> Value:
         (x,), zero = self._arguments(node), self.constant(0.0)
-        below = self.choose(self.compare("<", x, zero), self.constant(-1.0), x)
-        return self.choose(self.compare(">", x, zero), self.constant(1.0), below)
+        below = self.choose(self.put("<", x, zero), self.constant(-1.0), x)
+        return self.choose(self.put(">", x, zero), self.constant(1.0), below)
 
     def absolute(self, node: Node) -> Value:
         return self.put("abs", *self._arguments(node))
@@ -284,28 +285,28 @@ class Instructions:
 
     def _extreme(self, relation: str, values: Sequence[Value]) -> Value:
         """The last of equals; nan wins. A comparison with nan gives the second number: only the last cannot be lost."""
-        best = reduce(lambda best, other: self.choose(self.compare(relation, best, other), best, other), values)
-        undefined = reduce(lambda a, b: self.put("or", a, b), [self.compare("!=", v, v) for v in values[:-1]])
+        best = reduce(lambda best, other: self.choose(self.put(relation, best, other), best, other), values)
+        undefined = reduce(lambda a, b: self.put("or", a, b), [self.put("!=", v, v) for v in values[:-1]])
         return self.choose(undefined, self.constant(float("nan")), best)
 
     def relation(self, node: Node) -> Value:
         head = self.nodes.heads[node]
-        return self.compare(str(head.rel_op), *self._arguments(node))
+        return self.put(str(head.rel_op), *self._arguments(node))
 
     def equal(self, node: Node) -> Value:
-        return self.choose(self.compare("==", *self._arguments(node)), self.constant(1.0), self.constant(0.0))
+        return self.choose(self.put("==", *self._arguments(node)), self.constant(1.0), self.constant(0.0))
 
     def select(self, node: Node) -> Value:
         x, a, b = self._arguments(node)
-        return self.choose(self.compare(">", x, self.constant(0.0)), a, b)
+        return self.choose(self.put(">", x, self.constant(0.0)), a, b)
 
     def step(self, node: Node) -> Value:
         (x,), zero = self._arguments(node), self.constant(0.0)
-        return self.choose(self.compare(">", x, zero), self.constant(1.0), zero)
+        return self.choose(self.put(">", x, zero), self.constant(1.0), zero)
 
     def relu(self, node: Node) -> Value:
         (x,), zero = self._arguments(node), self.constant(0.0)
-        return self.choose(self.compare("<=", x, zero), zero, x)
+        return self.choose(self.put("<=", x, zero), zero, x)
 
     def joined(self, name: str, node: Node) -> Value:
         return reduce(lambda a, b: self.put(name, a, b), self._arguments(node))
@@ -334,10 +335,9 @@ _LOWERED: tuple[tuple[type[Basic], Callable[[Instructions, Node], Value]], ...] 
 )
 
 
-@lru_cache(maxsize=1024)
-def _written_by(head: type[Basic]) -> Callable[[Instructions, Node], Value] | None:
-    """What writes an operation; None for what is called."""
-    return next((lower for kind, lower in _LOWERED if issubclass(head, kind)), None)
+def _written_by(head: type[Basic]) -> Callable[[Instructions, Node], Value]:
+    """What writes an operation."""
+    return next((lower for kind, lower in _LOWERED if issubclass(head, kind)), Instructions.call)
 
 
 WRITTEN = tuple(kind for kind, _ in _LOWERED)
@@ -350,69 +350,75 @@ Group: TypeAlias = tuple[Value, ...]
 """Instructions that are computed at once: one, or calls of one function."""
 
 
-def ordered(code: Sequence[Instruction], results: Sequence[Value], width: int) -> Iterator[Group]:
+def ordered(code: Code, results: Sequence[Value], width: int) -> list[Group]:
     """The instructions that results take, each after what it needs, calls of one function up to ``width`` at once.
 
     Before the calls of one level stands what they take and nothing else: all calls whose arguments need no other call
-    that has not been made are of one level.
+    that has not been made are of one level. Leaves stand there only where they are results.
     """
-    taken = list(map(operands, code))
-    levels: list[int] = []
-    for instruction, its in zip(code, taken):
-        level = 0
-        for operand in its:
-            if levels[operand] > level:
-                level = levels[operand]
-        levels.append(level + (instruction[0] == CALL))
-    alive = _alive(taken, results)
+    kinds, taken = code.kinds, code.taken
+    alive = _alive(code, results)
     calls: dict[tuple[int, object, int], list[Value]] = {}
-    for number in alive:
-        if code[number][0] == CALL:  # a hypot of two numbers is another function than one of three
-            calls.setdefault((levels[number], code[number][1], len(taken[number])), []).append(number)
-    done: set[Value] = set()
+    if CALL in kinds:
+        levels = _levels(code)
+        for number in (number for number in compress(range(len(kinds)), alive) if kinds[number] == CALL):
+            # A hypot of two numbers is another function than one of three.
+            calls.setdefault((levels[number], code.about[number], len(taken[number])), []).append(number)
+    done = bytearray(kind in LEAVES for kind in kinds)
+    for number in results:
+        done[number] = False
+    found: list[Group] = []
 
-    def before(wanted: Sequence[Value]) -> Iterator[Group]:
-        stack = [~value for value in reversed(wanted)]
+    def make(wanted: Iterable[Value]) -> None:
+        stack = [~value for value in wanted]
+        stack.reverse()
         while stack:
             number = stack.pop()
             if number >= 0:
-                yield (number,)
-            elif ~number not in done:
-                number = ~number
-                done.add(number)
-                waiting = [~operand for operand in taken[number] if operand not in done]
+                found.append((number,))
+            elif not done[number := ~number]:
+                done[number] = True
+                waiting = [~operand for operand in taken[number] if not done[operand]]
                 if waiting:
                     stack.append(number)
                     waiting.reverse()
                     stack += waiting
                 else:
-                    yield (number,)
+                    found.append((number,))
 
     for _, group in sorted(calls.items(), key=lambda item: item[0][0]):
         for start in range(0, len(group), width):
             part = tuple(group[start : start + width])
-            yield from before([operand for number in part for operand in taken[number]])
-            done.update(part)
-            yield part
-    yield from before(results)
+            make(operand for number in part for operand in taken[number])
+            for number in part:
+                done[number] = True
+            found.append(part)
+    make(results)
+    return found
 
 
-def operands(instruction: Instruction) -> tuple[Value, ...]:
-    """The instructions whose values one takes."""
-    return instruction[_BEFORE.get(instruction[0], 1) :]
+def _levels(code: Code) -> list[int]:
+    """How many calls one after the other an instruction waits for, its own included."""
+    levels: list[int] = []
+    for kind, its in zip(code.kinds, code.taken):
+        level = 0
+        for operand in its:
+            if levels[operand] > level:
+                level = levels[operand]
+        levels.append(level + (kind == CALL))
+    return levels
 
 
-_BEFORE = {CALL: 2, "compare": 2} | dict.fromkeys(LEAVES, 2)
-"""What stands in an instruction before its operands, if that is more than its kind."""
-
-
-def _alive(taken: Sequence[Sequence[Value]], results: Sequence[Value]) -> list[Value]:
-    """What results take, in order."""
-    wanted = set(results)
-    for number in range(len(taken) - 1, -1, -1):
-        if number in wanted:
-            wanted.update(taken[number])
-    return sorted(wanted)
+def _alive(code: Code, results: Sequence[Value]) -> bytearray:
+    """Whether results take each instruction."""
+    wanted, taken = bytearray(len(code.kinds)), code.taken
+    for number in results:
+        wanted[number] = True
+    for number in range(len(wanted) - 1, -1, -1):
+        if wanted[number]:
+            for operand in taken[number]:
+                wanted[operand] = True
+    return wanted
 
 
 # --- blocks -------------------------------------------------------------------------------------------------------
@@ -429,7 +435,7 @@ CALL_SIZE = 60
 class Line:
     """A program without loops."""
 
-    code: Sequence[Instruction]
+    code: Code
     groups: Sequence[Group]
     """In their order; leaves only where they are results."""
     stores: Mapping[Value, Sequence[Cell]]
@@ -438,7 +444,7 @@ class Line:
     @property
     def cells(self) -> Iterator[Cell]:
         """The elements of inputs and results."""
-        yield from (instruction[1] for instruction in self.code if instruction[0] == INPUT)
+        yield from (about for value, about in self.code.about.items() if self.code.kinds[value] == INPUT)
         for stored in self.stores.values():
             yield from stored
 
@@ -461,12 +467,7 @@ def line(formulas: Formulas, width: int) -> Line:
     stores: dict[Value, list[Cell]] = {}
     for cell, node in formulas.assigned.items():
         stores.setdefault(made.values[node], []).append(cell)
-    groups = [
-        group
-        for group in ordered(made.code, list(stores), width)
-        if made.code[group[0]][0] not in LEAVES or group[0] in stores
-    ]
-    return Line(made.code, groups, stores)
+    return Line(made, ordered(made, list(stores), width), stores)
 
 
 def cut(line: Line) -> Blocks:
@@ -483,11 +484,11 @@ def cut(line: Line) -> Blocks:
     return Blocks(blocks, *_placed(line.code, blocks))
 
 
-def _size(code: Sequence[Instruction], group: Group) -> int:
-    return CALL_SIZE if code[group[0]][0] == CALL else 1
+def _size(code: Code, group: Group) -> int:
+    return CALL_SIZE if code.kinds[group[0]] == CALL else 1
 
 
-def _placed(code: Sequence[Instruction], blocks: Sequence[Sequence[Group]]) -> tuple[dict[Value, int], int]:
+def _placed(code: Code, blocks: Sequence[Sequence[Group]]) -> tuple[dict[Value, int], int]:
     """Places for the values that cross from one block to another; one is used again when its value has been read."""
     born: dict[Value, int] = {}
     last: dict[Value, int] = {}
@@ -495,9 +496,9 @@ def _placed(code: Sequence[Instruction], blocks: Sequence[Sequence[Group]]) -> t
         for group in block:
             for value in group:
                 born[value] = number
-                for operand in operands(code[value]):
+                for operand in code.taken[value]:
                     last[operand] = number
-    crossing = [v for v, n in born.items() if last.get(v, n) > n and code[v][0] not in LEAVES]
+    crossing = [v for v, n in born.items() if last.get(v, n) > n and code.kinds[v] not in LEAVES]
     ending: dict[int, list[int]] = defaultdict(list)
     slots: dict[Value, int] = {}
     free: list[int] = []

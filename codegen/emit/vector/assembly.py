@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from sympy.core.basic import Basic
@@ -22,7 +21,7 @@ from codegen.dtypes import ITEM, Dtype
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout
 from codegen.ir.cells import Cell
-from codegen.schedule.line import CALL, CONSTANT, INPUT, LEAVES, TRUTH, Group, Line, Value, operands
+from codegen.schedule.line import CALL, CONSTANT, INPUT, LEAVES, TRUTH, Group, Line, Value
 from codegen.schedule.target import Target
 
 NEVER = 1 << 60
@@ -45,7 +44,7 @@ COMMUTATIVE = frozenset({"add", "mul"})
 FUSED = {"fma": "vfmadd", "fnma": "vfnmadd"}
 PREDICATES = {"==": 0x00, "!=": 0x04, "<": 0x11, "<=": 0x12, ">": 0x1E, ">=": 0x1D}
 """Comparisons that are false beside a nan, but for ≠."""
-MASKED = frozenset({"compare", "select", "and", "or", "not"})
+MASKED = frozenset({*PREDICATES, "select", "and", "or", "not"})
 """What there is of only the first 16 registers."""
 LABEL = "symnn_constants"
 
@@ -114,7 +113,7 @@ class Assembly:
         """The functions that are called, by name."""
         self.kind = "d" if dtype == "float64" else "s"
         self.moves = f"vmovs{self.kind}"
-        masked = any(instruction[0] in MASKED for instruction in line.code)
+        masked = not MASKED.isdisjoint(line.code.kinds)
         self.registers = 16 if masked else target.registers
         self.names = [f"%xmm{n}" for n in range(32)]
         self.holds: list[Value | None] = [None] * self.registers
@@ -123,7 +122,7 @@ class Assembly:
         self.free = list(range(self.registers - 1, -1, -1))
         self.where: dict[Value, int] = {}
         self.home: dict[Value, Element] = {}
-        self.clean = {value for value, instruction in enumerate(line.code) if instruction[0] in LEAVES}
+        self.clean = {value for value, kind in enumerate(line.code.kinds) if kind in LEAVES}
         self.slots: dict[Value, int] = {}
         self.spare: list[int] = []
         self.blocks: list[int] = []
@@ -137,14 +136,14 @@ class Assembly:
         self.uses: dict[Value, list[int]] = {}
         for place in range(len(line.groups) - 1, -1, -1):
             for value in line.groups[place]:
-                for operand in operands(self.code[value]):
+                for operand in self.code.taken[value]:
                     if operand in self.uses:
                         self.uses[operand].append(place)
                     else:
                         self.uses[operand] = [place]
         count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
         self.arrays = [base for base, _ in count.most_common()]
-        calls = any(self.code[group[0]][0] == CALL for group in line.groups)
+        calls = any(self.code.kinds[group[0]] == CALL for group in line.groups)
         self.bases = {"words": "%rbx", "results": "%r12"}
         self.bases.update(zip(self.arrays, KEPT if calls else (*KEPT, *FREE)))
         self._run()
@@ -167,7 +166,7 @@ class Assembly:
         for place, group in enumerate(self.line.groups):
             self.place = place
             self.tidy()
-            if self.code[group[0]][0] == CALL:
+            if self.code.kinds[group[0]] == CALL:
                 self.call(group)
             else:
                 self.single(group[0])
@@ -183,14 +182,13 @@ class Assembly:
 
     def memory(self, value: Value) -> str | None:
         """Where a value lies in memory, as an operand."""
-        instruction = self.code[value]
-        kind = instruction[0]
+        kind = self.code.kinds[value]
         if kind == CONSTANT:
-            return self.constant(_bits(instruction[1], self.dtype))
+            return self.constant(_bits(self.code.about[value], self.dtype))
         if kind == TRUTH:
-            return self.constant(ONES if instruction[1] else 0)
+            return self.constant(ONES if self.code.about[value] else 0)
         if kind == INPUT:
-            return self.operand(self.elements[instruction[1]])
+            return self.operand(self.elements[self.code.about[value]])
         if value in self.slots:
             return self.slot(self.slots[value])
         return self.operand(self.home[value]) if value in self.home else None
@@ -320,15 +318,15 @@ class Assembly:
 
     def single(self, value: Value) -> None:
         """One instruction."""
-        kind, *rest = self.code[value]
+        kind, taken = self.code.kinds[value], self.code.taken[value]
         if kind in BINARY:
-            self.binary(value, kind, *rest)
+            self.binary(value, kind, *taken)
         elif kind in FUSED:
-            self.fused(value, kind, *rest)
+            self.fused(value, kind, *taken)
         elif kind in LEAVES:
             self.load(value)
         else:
-            self.other(value, kind, rest)
+            self.other(value, kind, taken)
         self.finish(value)
 
     def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
@@ -385,10 +383,9 @@ class Assembly:
         ending = (v for v in order if v in self.where and len(self.uses[v]) == taken.count(v))
         return next(ending, next((v for v in order if v not in self.where), c))
 
-    def other(self, value: Value, kind: str, rest: Sequence[Any]) -> None:
+    def other(self, value: Value, kind: str, taken: Sequence[Value]) -> None:
         """What takes its operands in registers."""
-        taken = tuple(rest[1:] if kind == "compare" else rest)
-        if kind == "compare":
+        if kind in PREDICATES:
             first = self.load(taken[0], taken)
             names = [self.source(taken[1], taken), first]
         else:
@@ -403,12 +400,12 @@ class Assembly:
                 line = f"vand{packed} {self.constant(SIGNS[self.dtype] - 1)}, {names[0]}, {target}"
             case "sqrt":
                 line = f"vsqrts{self.kind} {names[0]}, {names[0]}, {target}"
-            case "compare":
-                line = f"vcmps{self.kind} ${PREDICATES[rest[0]]}, {names[0]}, {names[1]}, {target}"
             case "select":
                 line = f"vblendv{packed} {names[0]}, {names[1]}, {names[2]}, {target}"
             case "not":
                 line = f"vxor{packed} {self.constant(ONES)}, {names[0]}, {target}"
+            case _ if kind in PREDICATES:
+                line = f"vcmps{self.kind} ${PREDICATES[kind]}, {names[0]}, {names[1]}, {target}"
             case _:
                 line = f"v{kind}{packed} {names[1]}, {names[0]}, {target}"
         self.text.append(line)
@@ -417,7 +414,7 @@ class Assembly:
 
     def call(self, group: Group) -> None:
         """A function of one number, or of a vector of numbers."""
-        columns = list(zip(*(operands(self.code[value]) for value in group)))
+        columns = list(zip(*(self.code.taken[value] for value in group)))
         taken = Counter(value for column in columns for value in column)
         overwritten = {*range(len(columns)), *TEMPORARY}
         for value, register in tuple(self.where.items()):
@@ -428,13 +425,13 @@ class Assembly:
                 self.release(register)
         for number, column in enumerate(columns):
             self.gather(number, column)
-        (head, orders), width = self.code[group[0]][1], 1 if len(group) == 1 else self.lanes
+        (head, orders), width = self.code.about[group[0]], 1 if len(group) == 1 else self.lanes
         called = Call(head, orders, len(columns), width)
         self.called[called.name(self.dtype)] = called
         self.text.append(f"callq {called.name(self.dtype)}")
         self.loaded = ""
         for value in group:
-            self.used(operands(self.code[value]))
+            self.used(self.code.taken[value])
         for value in tuple(self.where):
             self.release(self.where[value])
         if len(group) == 1:
@@ -505,4 +502,4 @@ def _elements(line: Line, layout: Layout, item: int) -> Mapping[Cell, Element]:
 
 def is_possible(line: Line) -> bool:
     """Whether all arguments of functions are passed in registers."""
-    return all(len(operands(line.code[group[0]])) <= 8 for group in line.groups if line.code[group[0]][0] == CALL)
+    return all(len(line.code.taken[group[0]]) <= 8 for group in line.groups if line.code.kinds[group[0]] == CALL)

@@ -24,7 +24,7 @@ from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
 from codegen.functions import power
 from codegen.ir.cells import Cell
-from codegen.schedule.line import CALL, CALL_SIZE, LEAVES, TRUTH, WRITTEN, Group, Value, operands
+from codegen.schedule.line import CALL, CALL_SIZE, LEAVES, TRUTH, WRITTEN, Group, Value
 
 INLINED = 4000
 """Functions are part of the code that calls them up to so many instructions in all."""
@@ -79,7 +79,7 @@ class _Text:
         self.real = str(FORMATS[plan.dtype].real)
         self.suffix = FORMATS[plan.dtype].suffix
         self.places = places(table.layout)
-        calls = [group for group in plan.line.groups if plan.line.code[group[0]][0] == CALL]
+        calls = [group for group in plan.line.groups if plan.line.code.kinds[group[0]] == CALL]
         self.inlined = plan.assembly is None and len(calls) * CALL_SIZE <= INLINED
         self.arrays = [number for number, slot in enumerate(table.slots) if slot.shape]
         self.block: list[str] = []
@@ -95,7 +95,7 @@ class _Text:
         lines: list[str] = []
         for number, block in enumerate(blocks):
             attribute = "alwaysinline" if single else "noinline"
-            if not any(self.line.code[group[0]][0] == CALL for group in block):
+            if not any(self.line.code.kinds[group[0]] == CALL for group in block):
                 attribute += f' "{PLAIN}"'
             lines.append(f"define internal void @{self.symbol}_block{number}({parameters}) {attribute} nounwind {{")
             lines += self.body(block)
@@ -121,9 +121,9 @@ class _Text:
         self.block, self.known, self.fresh = [], {}, 0
         code, slots, stores = self.line.code, self.slots, self.line.stores
         for group in block:
-            if code[group[0]][0] == CALL:
+            if code.kinds[group[0]] == CALL:
                 self.call(group)
-            elif code[group[0]][0] not in LEAVES:
+            elif code.kinds[group[0]] not in LEAVES:
                 self.known[group[0]] = self.scalar(group[0])
             for value in group:
                 if value in slots:
@@ -140,19 +140,19 @@ class _Text:
         return found
 
     def fetched(self, value: Value) -> str:
-        instruction = self.line.code[value]
-        match instruction[0]:
+        code = self.line.code
+        match code.kinds[value]:
             case "constant":
-                return _literal(float.fromhex(instruction[1]), self.dtype)
+                return _literal(float.fromhex(code.about[value]), self.dtype)
             case "truth":
-                return "true" if instruction[1] else "false"
+                return "true" if code.about[value] else "false"
             case "input":
-                return self.load(self.element(instruction[1]))
+                return self.load(self.element(code.about[value]))
         number = self.load(Element("work", self.item * self.slots[value]))
         return self.put(f"fcmp une {self.real} {number}, 0.0") if self.is_truth(value) else number
 
     def is_truth(self, value: Value) -> bool:
-        return self.line.code[value][0] in _TRUTHS
+        return self.line.code.kinds[value] in _TRUTHS
 
     def as_real(self, value: Value) -> str:
         name = self.of(value)
@@ -180,31 +180,23 @@ class _Text:
 
     def scalar(self, value: Value) -> str:
         """One instruction."""
-        kind, *rest = self.line.code[value]
-        real = self.real
-        if kind in _ARITHMETIC:
-            a, b = map(self.of, rest)
-            return self.put(f"{_ARITHMETIC[kind]} {real} {a}, {b}")
+        kind, real = self.line.code.kinds[value], self.real
+        a, b, c = (*map(self.of, self.line.code.taken[value]), "", "")[:3]
+        if kind in _PLAIN:
+            return self.put(f"{_PLAIN[kind]} {real} {a}, {b}")
         match kind:
             case "fma" | "fnma":
-                a, b, c = map(self.of, rest)
                 a = self.put(f"fneg {real} {a}") if kind == "fnma" else a
                 return self.put(f"call {real} {self.intrinsic('fma', 3)}({real} {a}, {real} {b}, {real} {c})")
             case "neg":
-                return self.put(f"fneg {real} {self.of(rest[0])}")
+                return self.put(f"fneg {real} {a}")
             case "sqrt" | "abs":
                 name = self.intrinsic("fabs" if kind == "abs" else kind, 1)
-                return self.put(f"call {real} {name}({real} {self.of(rest[0])})")
-            case "compare":
-                relation = _RELATIONS[rest[0]]
-                a, b = map(self.of, rest[1:])
-                return self.put(f"fcmp {relation} {real} {a}, {b}")
+                return self.put(f"call {real} {name}({real} {a})")
             case "select":
-                condition, a, b = map(self.of, rest)
-                return self.put(f"select i1 {condition}, {real} {a}, {real} {b}")
+                return self.put(f"select i1 {a}, {real} {b}, {real} {c}")
             case "not":
-                return self.put(f"xor i1 {self.of(rest[0])}, true")
-        a, b = map(self.of, rest)
+                return self.put(f"xor i1 {a}, true")
         return self.put(f"{kind} i1 {a}, {b}")
 
     def intrinsic(self, name: str, arguments: int) -> str:
@@ -218,8 +210,8 @@ class _Text:
     def call(self, group: Group) -> None:
         """A function of one number, or of a vector of numbers."""
         code = self.line.code
-        (head, orders), count = code[group[0]][1], len(operands(code[group[0]]))
-        columns = [[self.of(operands(code[value])[n]) for value in group] for n in range(count)]
+        (head, orders), count = code.about[group[0]], len(code.taken[group[0]])
+        columns = [[self.of(code.taken[value][n]) for value in group] for n in range(count)]
         width = 1 if len(group) == 1 else self.native
         kind = self.real if width == 1 else f"<{width} x {self.real}>"
         arguments = [column[0] if width == 1 else self.vector(column, kind) for column in columns]
@@ -272,9 +264,11 @@ def _literal(value: float, dtype: Dtype) -> str:
     return f"0x{rounded.view(np.uint64):016X}"
 
 
-_TRUTHS = frozenset({"compare", "and", "or", "not", TRUTH})
-_ARITHMETIC = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _RELATIONS = {"==": "oeq", "!=": "une", "<": "olt", "<=": "ole", ">": "ogt", ">=": "oge"}
+_TRUTHS = frozenset({*_RELATIONS, "and", "or", "not", TRUTH})
+_PLAIN = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"} | {
+    relation: f"fcmp {name}" for relation, name in _RELATIONS.items()
+}
 
 
 def missing(heads: Iterable[type[Basic]]) -> str | None:
