@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from symnn.arrays import Floats, Integers, as_array, real
 from symnn.errors import DataError
 from symnn.files import file_path
-from symnn.given import called, names, one_of, whole_number
+from symnn.given import called, constructed, names, one_of, whole_number
 from symnn.scaling import Scaling
 from symnn.sequences import checked_lengths, firsts, is_sequences, one_below_the_other, rows_of, steps_of
 from symnn.shown import shows
@@ -64,6 +64,7 @@ class Split:
         return len(self.x) if self.lengths is None else len(self.lengths)
 
 
+@constructed(DataError)
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """A data set in three parts whose features are standardised: (raw − mean) / scale.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, cast
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from symnn.arrays import plain
 from symnn.errors import FieldError, SpecError
 from symnn.suggest import canonical, quote, unknown
 
@@ -28,7 +29,7 @@ class InOurWords(ModelMetaclass):
         if positional:
             raise SpecError(f"{name}: expected fields by name, found {quote(positional[0])}")
         try:
-            return super().__call__(**fields)
+            return super().__call__(**{field: plain(value) for field, value in fields.items()})
         except ValidationError as error:
             raise SpecError(describe(name, cast(type[SpecModel], self), error)) from None
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -27,7 +27,7 @@ from codegen.walk import elements, is_plain_on, is_symbolic, lengths_in, shape, 
 from symnn.arrays import read_array
 from symnn.data import Dataset
 from symnn.errors import DataError, SymnnError
-from symnn.given import called, names, whole_number
+from symnn.given import called, names, one_of, whole_number
 from symnn.initialisers import INITIALISERS
 from symnn.layers.writing import FIRST, SEED, Parameter, weights
 from symnn.losses import Loss
@@ -316,6 +316,8 @@ class Parametrised(ABC):
         any ``checkpoint``: recurrent layers keep every so-manieth step for the way back and compute the rest again, as
         :func:`codegen.compile` says.
         """
+        one_of("schedule", schedule, get_args(ScheduleName))
+        threads = whole_number("threads", threads, 1)
         return Model(self, dtype_name(dtype), schedule, cache, threads, checkpoint_of(checkpoint))
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 
+from symnn.arrays import plain as plain_value
 from symnn.choices import LOSS, SCHEDULE, Choice, resolve_loss
 from symnn.data import BUILTIN, Task
 from symnn.errors import FieldError, SpecError
@@ -434,9 +435,9 @@ def _plain(content: object) -> object:
             raise FieldError(f"expected at most {MAX_DEPTH} levels of nesting, found more", path[:3])
         if isinstance(value, Mapping):
             for key in value:
-                if not isinstance(key, str):
+                if not isinstance(key, str) and not (path[-1:] == ("class_weights",) and type(plain_value(key)) is int):
                     raise FieldError(f"expected the name of a field, found {quote(key)}", path)
-            return {str(key): copy(item, (*path, key)) for key, item in value.items()}
+            return {str(key): copy(item, (*path, str(key))) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
             return [copy(item, (*path, index)) for index, item in enumerate(value)]
         if isinstance(value, int) and abs(value) > _LARGEST_INTEGER:

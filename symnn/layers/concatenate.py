@@ -103,10 +103,20 @@ def concatenate(*branches: Node) -> Node: ...
 def concatenate(*branches: Any) -> Any:
     """What several branches make of the same input, side by side; or values of a network that is no chain.
 
+    They are given one after the other or in a list.
+
     >>> from symnn.layers.dense import dense
     >>> concatenate([dense(8), dense(4)], []).to_plain()
     {'concatenate': [[{'dense': 8}, {'dense': 4}], []]}
+    >>> concatenate([[dense(8)], [dense(4)]]) == concatenate([dense(8)], [dense(4)])
+    True
     """
+    if len(branches) == 1 and isinstance(branches[0], (list, tuple)) and _are_branches(branches[0]):
+        branches = tuple(branches[0])
     if branches and all(isinstance(branch, Node) for branch in branches):
         return Node(branches, joins=True)
     return Concatenate(concatenate=tuple(tuple(branch) for branch in branches))
+
+
+def _are_branches(given: Sequence[object]) -> bool:
+    return bool(given) and all(isinstance(one, (list, tuple, Node)) for one in given)

@@ -54,11 +54,13 @@ def summed_shape(found: Shape, given: Shape) -> Shape:
 
 
 @called(SpecError)
-def residual(*layers: Layer) -> Residual:
-    """``x + f(x)``, f being the layers one after the other.
+def residual(*layers: Layer | Sequence[Layer]) -> Residual:
+    """``x + f(x)``, f being the layers one after the other, given so or in a list.
 
     >>> from symnn.layers.dense import dense
     >>> residual(dense(8, "tanh"), dense(8)).to_plain()
     {'residual': [{'dense': 8, 'activation': 'tanh'}, {'dense': 8}]}
+    >>> residual([dense(8)]) == residual(dense(8))
+    True
     """
-    return Residual(residual=layers)
+    return Residual(residual=layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers)  # type: ignore[arg-type]

@@ -32,7 +32,8 @@ def is_frame(value: object) -> bool:
     >>> is_frame({"a": [1, 2]}), is_frame(np.ones((2, 2)))
     (True, False)
     """
-    return isinstance(value, Mapping) or (hasattr(value, "columns") and hasattr(value, "dtypes"))
+    # Of the type: a lazy frame warns of each question that is put to it.
+    return isinstance(value, Mapping) or (hasattr(type(value), "columns") and hasattr(type(value), "dtypes"))
 
 
 def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the frame") -> Table:
@@ -48,6 +49,8 @@ def from_frame(frame: Any, targets: tuple[str, ...] = (), source: str = "the fra
     """
     if not is_frame(frame):
         raise DataError(f"{source}: found {type(frame).__name__}, expected a frame or a mapping from names to columns")
+    if not hasattr(type(frame), "__len__"):
+        raise DataError(f"{source}: found a {type(frame).__name__}, expected what its collect() gives")
     keys = list(frame) if isinstance(frame, Mapping) else list(frame.columns)
     parts = [(str(key), _spread(str(key), frame[key], isinstance(frame, Mapping))) for key in keys]
     check_columns(source, [name for name, _ in parts], ())
@@ -101,13 +104,12 @@ def read_cells(where: str, values: NDArray[Any], categorical: bool = False) -> t
     found, words = np.full(len(values), np.nan), WordList()
     for row, value in enumerate(values.tolist()):
         cell = plain(value)
-        if type(cell) not in _CELLS:
-            raise DataError(
-                f"{where}, row {row} (from 0): found {quote(value)} of type {type(value).__name__}, "
-                "expected a number, a text or a truth"
-            )
         if categorical and cell is not None and cell == cell:
             words.add(row, str(cell).strip())
+        elif type(cell) not in _CELLS:
+            said = f"{where}, row {row} (from 0): found {quote(value)} of type {type(value).__name__}"
+            date = f", one of {_REFUSED['M']}" if hasattr(cell, "year") else ", expected a number, a text or a truth"
+            raise DataError(said + date)
         else:
             try:
                 found[row] = _CELLS[type(cell)](cell)

@@ -102,7 +102,8 @@ def _found_labels(table: Table, names: tuple[str, ...], classes: Sequence[str] |
     """The target as one label a row; what says that there is none may be one of the classes that are given."""
     if len(names) > 1:
         raise DataError(
-            f"{table.source}: found {len(names)} target columns, expected one column of labels for classification"
+            f"{table.source}: found {len(names)} target columns, expected one column of labels for classification; "
+            "of one-hot rows that is their argmax"
         )
     name, labels = names[0], table.labels
     if labels is None:
@@ -114,7 +115,7 @@ def _found_labels(table: Table, names: tuple[str, ...], classes: Sequence[str] |
         raise DataError(
             f"{table.source}: column {quote(name)}: found more than {MAX_LABELS:,} different labels, expected no more"
         )
-    known = [*map(str, classes or ())]
+    known = [] if classes is None else [*map(str, classes)]
     if (none := np.array([is_missing(text) and text not in known for text in labels.texts])).any():
         row = int(none[labels.codes].argmax())
         found, choice = (

@@ -45,7 +45,9 @@ class Run:
     on_epoch: Callable[[Epoch], object] | None
 
     def __call__(self) -> Stopped:
-        """Train epoch by epoch, and say why training ended."""
+        """Train epoch by epoch, and say why training ended; one that goes on may have lost its patience before."""
+        if self.record.history and self.record.has_lost(self.settings.patience):
+            return "early"
         return _by_gradients(self) if self.settings.optimiser == LBFGS else _by_minibatches(self)
 
     @property

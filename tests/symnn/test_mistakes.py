@@ -173,6 +173,11 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
     "decay that is no number": (lambda: Network(2, (dense(1),), "mse", float("nan")), "weight_decay: found nan"),
     "a misspelt setting": (lambda: TrainingSpec(epoch=3), "TrainingSpec: unknown field 'epoch'; did you mean 'epochs'"),  # type: ignore[call-arg]
     "a setting without a name": (lambda: TrainingSpec(3), "TrainingSpec: expected fields by name, found 3"),  # type: ignore[misc]
+    "a schedule that is none": (
+        lambda: LINEAR.compile(schedule="fast"),
+        "schedule: found 'fast', expected one of 'auto'",
+    ),  # type: ignore[arg-type]
+    "arrays as a data set": (lambda: Dataset(1, 2), "Dataset: validation, test, feature_names"),  # type: ignore[call-arg, arg-type]
     "no epochs": (lambda: TrainingSpec(epochs=0), "TrainingSpec: epochs: expected a number of at least 1, found 0"),
     "a setting twice": (lambda: TrainingSpec(lr=1.0, learning_rate=1.0), "found 'lr' and 'learning_rate', which are"),  # type: ignore[call-arg]
     "a graph to check": (lambda: check(LINEAR.graph), "network: found a Graph, expected a Network"),  # type: ignore[arg-type]

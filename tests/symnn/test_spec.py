@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given
@@ -531,7 +532,7 @@ def test_whatever_stands_in_a_field_it_is_read_or_refused_in_one_line(path: str,
 def test_the_learning_rate_is_that_of_the_optimiser_unless_said() -> None:
     for name, row in OPTIMISERS.items():
         assert TrainingSpec(optimiser=name).learning_rate == row.learning_rate
-        assert TrainingSpec(optimiser=name, learning_rate=0.3).learning_rate == 0.3
+        assert TrainingSpec(optimiser=name, learning_rate=0.3, epochs=np.int64(3)).learning_rate == 0.3
     with pytest.raises(SpecError) as caught:
         TrainingSpec(optimiser="adm")
     assert "did you mean 'adam'" in str(caught.value)

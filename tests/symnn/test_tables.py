@@ -1,6 +1,7 @@
 """Tables: separators, categories, missing cells, frames; the compiled reader gives the bits of the strict one."""
 
 import codecs
+import datetime
 import subprocess
 import sys
 from collections.abc import Callable
@@ -416,17 +417,30 @@ def test_pandas_categories_and_missing_integers() -> None:
         {
             "zip": pandas.Categorical([10, 9, 10]),
             "size": pandas.Categorical(["5 kg", "7 kg", "5 kg"]),
+            "age": pandas.cut([3, 17, 4], [0, 10, 20]),
             "n": pandas.array([1, None, 3], dtype="Int64"),
             "kind": ["a", "b", "a"],
         }
     )
     table = from_frame(frame, ("kind",))
     assert written(table) == ["a", "b", "a"]
-    features = Features.found(table, ["zip", "n", "size"], fills=True)
-    assert features.inputs == ("zip=10", "zip=9", "n", "size=5 kg", "size=7 kg")
-    np.testing.assert_array_equal(features.encode(table), [[1, 0, 1, 1, 0], [0, 1, np.nan, 0, 1], [1, 0, 3, 1, 0]])
+    features = Features.found(table, ["zip", "n", "size", "age"], fills=True)
+    assert features.inputs == ("zip=10", "zip=9", "n", "size=5 kg", "size=7 kg", "age=(0, 10]", "age=(10, 20]")
+    expected = [[1, 0, 1, 1, 0, 1, 0], [0, 1, np.nan, 0, 1, 0, 1], [1, 0, 3, 1, 0, 1, 0]]
+    np.testing.assert_array_equal(features.encode(table), expected)
     frame["zip"] = [10, 9, 10]  # the same as a file holds it
     np.testing.assert_array_equal(features.encode(from_frame(frame)), features.encode(table))
+
+
+def test_frames_that_hold_no_table_say_what_to_write() -> None:
+    dates = {"day": [datetime.date(2024, 1, 5)], "n": [1]}
+    assert "row 0 (from 0): found datetime.date(2024, 1, 5) of type date, one of dates, which are no numbers" in said(
+        lambda: from_frame(dates)
+    )
+    polars = pytest.importorskip("polars")
+    assert said(lambda: from_frame(polars.LazyFrame({"a": [1.0]}))).endswith(
+        "found a LazyFrame, expected what its collect() gives"
+    )
 
 
 def test_parquet_files_are_read_where_pandas_is(tmp_path: Path) -> None:

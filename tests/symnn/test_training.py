@@ -135,6 +135,9 @@ def test_rows_that_weigh_two_are_rows_given_twice() -> None:
     assert one.test_accuracy == pytest.approx(other.test_accuracy, rel=1e-12)
     number = {"a": 2.0, "b": 0.5}
     by_class = train(CLASSIFIER, data, settings(class_weights=number))
+    given = {"epochs": np.int64(5), "batch_size": 8, "class_weights": {0: 2, np.int64(1): 0.5}}
+    numbered = train(CLASSIFIER, replace(data, classes=("0", "1")), given)
+    np.testing.assert_array_equal(by_class.theta, numbered.theta)
     by_row = replace(data, train=replace(data.train, weights=np.array([2.0, 0.5])[data.train.y]))
     np.testing.assert_array_equal(by_class.theta, train(CLASSIFIER, by_row, settings()).theta)
 
@@ -415,6 +418,13 @@ def misleading() -> Dataset:
     """Validation labels are swapped: what is learned makes the validation loss worse."""
     data = blobs(spread=0.3)
     return replace(data, validation=Split(data.validation.x, 1 - data.validation.y))
+
+
+def test_a_run_whose_patience_is_over_does_not_go_on() -> None:
+    chosen = settings(epochs=3, patience=3)
+    half = train(CLASSIFIER, misleading(), chosen, initial=np.zeros(6))
+    whole = train(CLASSIFIER, misleading(), settings(epochs=6, patience=3), initial=np.zeros(6))
+    assert same_bits(train(CLASSIFIER, misleading(), chosen, initial=half), whole)
 
 
 def test_patience_ends_a_run_that_no_longer_helps() -> None:
