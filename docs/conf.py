@@ -27,7 +27,7 @@ html_math_renderer = "mathml"
 html_copy_source = False
 html_static_path = ["static"]
 html_css_files = ["site.css"]
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 autodoc_mock_imports = [

@@ -18,9 +18,10 @@ STEPS, LEARNT = 31, 450
 """Where the worked example stands, and the steps of training that are shown."""
 
 
+STILL = "await new Promise((done) => setTimeout(done, 500))"
 READY = (
     "let held; document.getElementById('play').dispatchEvent(new CustomEvent('state', {detail: (s) => { held = s; }}));"
-    "await held.ready; await new Promise((done) => setTimeout(done, 300))"
+    f"await held.ready; {STILL}"
 )
 
 
@@ -36,7 +37,7 @@ def main() -> None:
         xor = Path(folder, "xor.html")
         xor.write_text(report(Network.from_spec("examples/xor.yaml"), "Exclusive or"), encoding="utf-8")
         page.open(xor, WIDTH, HEIGHT)
-        page.value(f"for (let k = 0; k < {STEPS}; k++) document.querySelector('[data-do=next]').click()")
+        page.value(f"for (let k = 0; k < {STEPS}; k++) document.querySelector('[data-do=next]').click();{STILL}")
         page.picture(DOCS / "report.png", section(page, "steps", 975))
         with Server(playground(server=True)) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
