@@ -383,6 +383,7 @@ PURPOSES = (
             (
                 "balance",
                 "coefficients",
+                "features",
                 "domain",
                 "periodic",
                 "reference",
