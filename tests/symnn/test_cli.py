@@ -246,7 +246,12 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
 def test_ctrl_c_in_solve_writes_the_best_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*arguments: object, **options: object) -> Iterator[Standing]:
+    def test_a_format_that_needs_numbers_says_so() -> None:
+    with pytest.raises(SpecError, match="--format: found 'c', expected --numbers beside it, or text or latex"):
+        cli.formulas(XOR, cli.Style.c)
+
+
+def interrupted(*arguments: object, **options: object) -> Iterator[Standing]:
         for number, iterate in enumerate(lbfgs(*arguments, **options)):  # type: ignore[arg-type]
             if number == 3:
                 signal.raise_signal(signal.SIGINT)
@@ -265,6 +270,11 @@ def test_ctrl_c_in_solve_writes_the_best_so_far(
     with np.load(tmp_path / "u.npz") as saved:
         assert set(saved) == set(physics.layout)
         assert not np.array_equal(saved["W1"], physics.split(physics.initial_parameters(0))["W1"])
+
+
+def test_a_format_that_needs_numbers_says_so() -> None:
+    with pytest.raises(SpecError, match="--format: found 'c', expected --numbers beside it, or text or latex"):
+        cli.formulas(XOR, cli.Style.c)
 
 
 def interrupted(*arguments: object, **options: object) -> NoReturn:
