@@ -56,6 +56,7 @@ class Page:
         self.sent, self.events = 0, []
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)  # without it nothing hears of the focus
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """A command and its result; events until then are kept."""
@@ -92,7 +93,7 @@ class Page:
 
     def press(self, key: str) -> None:
         """A key, where the focus is."""
-        code = {"Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "Enter": 13, "Home": 36}[key]
+        code = {"Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "ArrowUp": 38, "ArrowDown": 40, "Enter": 13}[key]
         for kind in ("keyDown", "keyUp"):
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
 

@@ -39,7 +39,8 @@ def code(network: Network) -> Section:
         "code",
         "Code",
         f"The compiler wrote this for loss and gradient of this network (schedule {schedule}; what runs is the same "
-        "program as vector instructions). Touch a formula to see its lines, or a line to see its formula.",
+        "program as vector instructions). Touch a formula to see its lines, or a line to see its formula; "
+        "arrow keys go from one to the next.",
         f'<div class="controls">{choice("language", "Language", _options(texts))}</div><div class="beside">'
         f"{frame(shown, 'Formulas of the code', 'sources')}{frame(''.join(parts), 'Generated code', 'listings')}</div>",
     )

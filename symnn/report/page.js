@@ -33,7 +33,7 @@
   // --- what is larger than its place is scrolled by keys too -----------------------------------------------------------
 
   const sizes = new ResizeObserver((found) => {
-    for (const {target} of found) if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    for (const {target} of found) if (target.scrollWidth > target.clientWidth + 1) target.tabIndex = 0;
   });
   const observe = (within) => all('.scroll', within).forEach((found) => sizes.observe(found));
   observe(document);
@@ -54,18 +54,27 @@
   };
   const named = (target) => target.closest?.('[data-v]')?.dataset.v;
   document.addEventListener('pointerover', (event) => light(named(event.target)));
-  document.addEventListener('click', (event) => {
-    const name = named(event.target);
+  document.addEventListener('focusin', ({target}) => { if (target.matches('.formula button')) light(target.closest('.formula').dataset.row); });
+
+  // In the code section what is lit comes into view: on the other side by a click, on both by the arrow keys in one of them.
+  const CODE = ['.sources', '.listings'];
+  const bring = (frame) => {
+    const found = all('.lit', frame).find((place) => place.closest('[hidden]') === null);
+    if (found) frame.scrollTop += found.getBoundingClientRect().top - frame.getBoundingClientRect().top - frame.clientHeight/3;
+  };
+  document.addEventListener('click', ({target}) => {
+    const name = named(target), inside = CODE.find((frame) => target.closest(frame));
     if (name === undefined) return;
     light(name);
-    // In the code section the other side comes into view.
-    const section = event.target.closest('#code');
-    const inListing = event.target.closest('.listings');
-    const other = section && all(`${inListing ? '.sources' : '.listing:not([hidden])'} .lit`, section)[0];
-    if (other) {
-      const frame = other.closest(inListing ? '.sources' : '.listings');
-      frame.scrollTop += other.getBoundingClientRect().top - frame.getBoundingClientRect().top - frame.clientHeight/3;
-    }
+    if (inside) all(CODE.find((frame) => frame !== inside)).forEach(bring);
+  });
+  document.addEventListener('keydown', (event) => {
+    if (!event.target.matches(CODE.join()) || !['ArrowUp', 'ArrowDown'].includes(event.key)) return;
+    event.preventDefault();
+    const names = [...new Set(all('.listing:not([hidden]) [data-v]').map((line) => line.dataset.v))];
+    const now = names.indexOf(lit[0]?.dataset.v), next = event.key === 'ArrowDown' ? now + 1 : now - 1;
+    light(names[Math.min(names.length - 1, Math.max(0, next))]);
+    CODE.forEach((frame) => all(frame).forEach(bring));
   });
 
   // --- choices that show one of several parts -----------------------------------------------------------------------

@@ -563,6 +563,7 @@ const controls = () => {
   at('loss-formula-field').hidden = chosen !== '=';
   at('loss-formula').value = isFormula(state.loss) ? state.loss.slice(1) : '';
   at('drawing').hidden = !(data.inputs === 2 && data.classes);
+  at('map').tabIndex = at('drawing').hidden ? -1 : 0;
 };
 
 const take = (name, value) => {
@@ -608,13 +609,37 @@ at('file').addEventListener('change', async ({target}) => {
   else takeText(await file.text());
   target.value = '';
 });
+/** Where a part of the width and of the height of the map is, in the units of the rows. */
+const placeOf = (parts) => parts.map((part, n) => {
+  const scaling = state.data === 'own' ? state.own.scaling : [], [low, high] = data.ranges[n], value = low + part*(high - low);
+  return short(scaling[n] ? scaling[n][0] + value*scaling[n][1] : value);
+});
+const drawable = () => whole && data.inputs === 2 && data.classes;
 at('map').addEventListener('click', (event) => {
-  if (!(whole && data.inputs === 2 && data.classes)) return;
-  const box = at('map').getBoundingClientRect(), scaling = state.data === 'own' ? state.own.scaling : [];
-  const place = [(event.clientX - box.left)/box.width, 1 - (event.clientY - box.top)/box.height].map((part, n) => {
-    const [low, high] = data.ranges[n], value = low + part*(high - low);
-    return short(scaling[n] ? scaling[n][0] + value*scaling[n][1] : value);
-  });
+  const box = at('map').getBoundingClientRect();
+  if (drawable()) point([(event.clientX - box.left)/box.width, 1 - (event.clientY - box.top)/box.height]);
+});
+
+/** The same by keys: arrows move a cross, Enter is the click. */
+let spot = [.5, .5];
+const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]}, STRIDE = 1/32;
+at('map').addEventListener('keydown', (event) => {
+  if (!drawable() || !(event.key in ARROWS || event.key === 'Enter')) return;
+  event.preventDefault();
+  if (event.key === 'Enter') return point(spot);
+  stop();
+  spot = spot.map((part, n) => limited(part + STRIDE*ARROWS[event.key][n], 0, 1));
+  draw();
+  const {width, height} = at('map'), [a, b] = [spot[0]*width, (1 - spot[1])*height], context = at('map').getContext('2d'), {css, palette} = painting;
+  for (const [colour, wide] of [[palette.paper, 7], [palette.ink, 3]]) {
+    painting.line(context, [[a - 14, b], [a + 14, b]], css(colour), wide);
+    painting.line(context, [[a, b - 14], [a, b + 14]], css(colour), wide);
+  }
+  at('said').textContent = placeOf(spot).join(', ');
+  at('said').classList.add('aloud');
+});
+const point = (parts) => {
+  const scaling = state.data === 'own' ? state.own.scaling : [], place = placeOf(parts);
   const kind = at('brush').value, rows = data.rows.map((row) => row.map(short));
   if (kind === 'erase') {
     const near = rows.map(([a, b]) => Math.hypot(a - place[0], b - place[1])), nearest = near.indexOf(Math.min(...near));
@@ -624,7 +649,7 @@ at('map').addEventListener('click', (event) => {
   const most = Math.max(...rows.map((row) => row[2])) + 1;
   while (told.server && classes.length < most) classes.push(`class ${classes.length + 1}`);
   takeOwn({rows: rows.filter((row) => row[2] < classes.length), classes, scaling, inputs: 2, columns: state.data === 'own' ? state.own.columns : []});
-});
+};
 
 // --- loss surface --------------------------------------------------------------------------------------------------------
 

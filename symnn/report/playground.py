@@ -305,7 +305,8 @@ def _data() -> str:
         f"{sets}"
         '<label class="slide">Noise <input type="range" id="play-noise" min="0" max="0.5" step="0.05">'
         f'<output id="play-noise-said" for="play-noise"></output></label>{samples}'
-        f'<div id="play-drawing">{brushes}<p class="hint">Click into the map.</p></div>'
+        f'<div id="play-drawing">{brushes}'
+        '<p class="hint">Click into the map, or go there by arrow keys and press Enter.</p></div>'
         '<label class="file">Rows of a CSV file '
         '<input type="file" id="play-file" accept=".csv,.tsv,.txt,text/csv"></label>'
         '<p class="hint">One or two columns of numbers, then a class or a number. The file stays in this page.</p>'

@@ -468,6 +468,19 @@ def test_points_are_set_and_erased_by_the_mouse(window: Page, server: Server) ->
     np.testing.assert_allclose(rows[-1][:2], expected, atol=0.05)
     acted(page, f"document.getElementById('play-brush').value = 'erase'; {click}")
     assert len(page.value(f"{HELD} held.data.rows")) == 240
+    # The same by keys: a cross goes from the middle by a 32nd of the width and of the height.
+    page.value("document.getElementById('play-brush').value = '1'; document.getElementById('play-map').focus()")
+    for key in ("ArrowRight", "ArrowRight", "ArrowUp"):
+        page.press(key)
+    said = page.value("document.getElementById('play-said').textContent")
+    before = page.value(SETTLED)
+    page.press("Enter")
+    page.value(f"while ({SETTLED} === '{before}') await new Promise((done) => setTimeout(done, 5))")
+    rows, ranges = page.value(f"{HELD} [held.data.rows, held.data.ranges]")
+    assert [float(part) for part in said.split(", ")] == rows[-1][:2]
+    places = [low + (high - low) * part for (low, high), part in zip(ranges, (0.5 + 2 / 32, 0.5 + 1 / 32))]
+    np.testing.assert_allclose(rows[-1][:2], places, atol=0.05)
+    assert (len(rows), rows[-1][2]) == (241, 1)
 
 
 @needs_browser
