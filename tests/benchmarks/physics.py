@@ -278,6 +278,59 @@ def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
     return True
 
 
+def measure_single(say: Callable[[str], None]) -> None:
+    """Print the error of Burgers' equation with residuals and J in float64 and in float32, all sums in float64, and how
+    far a factor of JᵀJ in float32 is from solving the systems of float64."""
+    import symnn
+    from symnn.solving import points_of
+    from tests.benchmarks.equations import SPECS, TARGETS, relative
+
+    physics = symnn.Physics.from_spec(SPECS / "burgers.yaml")
+    (target,) = (one for one in TARGETS if one.name == "burgers")
+    points, exact = target.reference()
+    points, exact = points[points[:, 0] >= 0], exact[points[:, 0] >= 0]
+    assert physics.spec is not None
+    (settings,) = physics.spec.solver.schedule
+    for dtype in ("float64", "float32"):
+        model = physics.compile(dtype)
+        problem = model.least_squares(*points_of(physics.spec, 0))
+        for iterations in (30, 150):
+            method = settings.model_copy(update={"iterations": iterations, "seconds": None})
+            found = symnn.solve(problem, physics.initial_parameters(0), methods=[method], progress=False)
+            off = relative(model.predict(found.theta.astype(dtype), points.astype(dtype))[:, 0], exact)
+            how = f"error {off:.1e}, loss {found.loss:.1e}, {found.stopped}"
+            say(f"burgers in {dtype}, {iterations} iterations asked for: {how}")
+            if dtype == "float64":
+                r, J = problem.jacobian(found.theta)
+                say(single_factor(r, J, found.history[-1].values["damping"]))
+
+
+def single_factor(r: np.ndarray, J: np.ndarray, damping: float, most: int = 1000) -> str:
+    """The steps of conjugate gradients for (JᵀJ + μ·I)·d = Jᵀr with a factor of the JᵀJ of a float32 J."""
+    from scipy.linalg.blas import ssyrk
+
+    from symnn.methods.levenberg_marquardt import factorised
+
+    gram = np.asarray(ssyrk(1.0, J.astype(np.float32).T, lower=1), dtype=float)
+    right, exact, shift = J.T @ r, factorised(J.T @ J, damping), damping
+    while (solved := factorised(gram, shift)) is None:
+        shift *= 2
+    assert exact is not None
+    step, left, made = np.zeros_like(right), right, 0
+    along = ahead = solved(left)
+    while np.linalg.norm(step - exact(right)) > 0.1 * np.linalg.norm(exact(right)) and made < most:
+        changed, before = J.T @ (J @ along) + damping * along, left @ ahead
+        size = before / (along @ changed)
+        step, left = step + size * along, left - size * changed
+        ahead = solved(left)
+        along, made = ahead + (left @ ahead) / before * along, made + 1
+    part = damping / gram.diagonal().max()
+    return (
+        f"  damping {part:.0e} of the largest entry of JᵀJ; float32 has a factor with {shift / damping:,.0f} "
+        f"times as much, and with it {made:,} steps of conjugate gradients come to 0.1 of the step"
+    )
+
+
 MANY = Case("one iteration", (2, 28, 28, 28, 1), 20_000)
 """Many more points than parameters, where a sketch of J takes less than JᵀJ."""
 
@@ -386,6 +439,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         if not found.names:
             right.append(measure_iteration(found.seconds, say))
             measure_sketch(say)
+            measure_single(say)
             measure_laplacian(found.seconds, say)
             measure_orders(found.seconds, say)
             measure_starts(say)
