@@ -556,6 +556,23 @@ def test_everybody_can_use_it(window: Page, server: Server) -> None:
 
 
 @needs_browser
+def test_paper_is_light_and_so_are_the_maps_on_it(window: Page, server: Server) -> None:
+    page = opened(window, server, "data=circle&steps=20")
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    lightness = []
+    for media in ("screen", "print"):
+        page.send("Emulation.setEmulatedMedia", media=media, features=[dark])
+        lightness += page.value(
+            "await new Promise((done) => setTimeout(done, 200)); const c = document.getElementById('play-map');"
+            "const {data} = c.getContext('2d').getImageData(0, 0, c.width, c.height);"
+            "[data.reduce((sum, value) => sum + value, 0)/data.length]"
+        )
+    assert page.value("getComputedStyle(document.body).getPropertyValue('--paper')") == "#ffffff"
+    assert lightness[1] > lightness[0] + 40
+    page.send("Emulation.setEmulatedMedia", media="", features=[])
+
+
+@needs_browser
 def test_a_page_without_a_server_asks_for_nothing_and_says_so(window: Page, tmp_path: Path) -> None:
     path = tmp_path / "play.html"
     module.embedded.cache_clear()
