@@ -246,12 +246,7 @@ def test_solve_says_what_is_left_and_saves(tmp_path: Path) -> None:
 def test_ctrl_c_in_solve_writes_the_best_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def test_a_format_that_needs_numbers_says_so() -> None:
-    with pytest.raises(SpecError, match="--format: found 'c', expected --numbers beside it, or text or latex"):
-        cli.formulas(XOR, cli.Style.c)
-
-
-def interrupted(*arguments: object, **options: object) -> Iterator[Standing]:
+    def interrupted(*arguments: object, **options: object) -> Iterator[Standing]:
         for number, iterate in enumerate(lbfgs(*arguments, **options)):  # type: ignore[arg-type]
             if number == 3:
                 signal.raise_signal(signal.SIGINT)
