@@ -25,7 +25,7 @@ class SparseValues:
     def __init__(self, found: SparseDerivative, outputs: Sequence[str] = (), wrt: Sequence[str] = ()) -> None:
         names = found.graph.outputs[len(found.graph.outputs) - len(found.nonzeros) :]
         everything = (*outputs, *names)
-        graph = found.graph.with_outputs(everything)
+        graph = found.graph.with_outputs(everything) if everything else found.graph
         self._flat = bool(wrt and names) and all(is_fixed(graph.variable(name).shape) for name in (*wrt, *names))
         self._x, values = (fresh_name(name, graph.variables) for name in ("x", "values"))
         pack = {self._x: wrt, values: names} if self._flat else None

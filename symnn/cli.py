@@ -371,6 +371,8 @@ def formulas(
     given = {"--digits": digits is not None, "--prune": prune > 0, "--data": data is not None}
     for option in (name for name, found in given.items() if found):
         raise SpecError(f"{option}: expected --numbers beside it")
+    if style not in (Style.text, Style.latex):
+        raise SpecError(f"--format: found '{style}', expected --numbers beside it, or text or latex")
     from symnn.inspect import formulas as render
 
     say(render(_network(spec), level=level.value, style=style.value))  # type: ignore[arg-type]  # it says what it knows

@@ -258,6 +258,15 @@ def test_a_function_is_pickled_after_its_calls(sparse: bool) -> None:
     np.testing.assert_array_equal(*(matrix.toarray() if sparse else matrix for matrix in (found, again)))
 
 
+def test_derivatives_that_are_0_everywhere_are_matrices_without_values() -> None:
+    h = Idx("h", 5)
+    found = FlatFunction(from_expressions({r[h]: 3}, [p]), "r", ["p"], sparse=True).jac(np.ones(5))
+    assert (found.shape, found.nnz) == ((5, 5), 0)
+    for linear in (Sum(p[h], h), p[0] + p[1]):
+        found = FlatFunction(from_expressions({"e": linear}, [p]), "e", sparse=True).hess(np.ones(5))
+        assert (found.shape, found.nnz) == ((5, 5), 0)
+
+
 def test_the_functions_for_solve_ivp_are_pickled() -> None:
     t, y, c = symbols("t y c")
     system = FlatFunction(from_expressions({"f": -c * t * y}, [t, y, c]), "f", ["y"], {"c": 2.0})

@@ -267,6 +267,11 @@ def test_ctrl_c_in_solve_writes_the_best_so_far(
         assert not np.array_equal(saved["W1"], physics.split(physics.initial_parameters(0))["W1"])
 
 
+def test_a_format_that_needs_numbers_says_so() -> None:
+    with pytest.raises(SpecError, match="--format: found 'c', expected --numbers beside it, or text or latex"):
+        cli.formulas(XOR, cli.Style.c)
+
+
 def interrupted(*arguments: object, **options: object) -> NoReturn:
     raise KeyboardInterrupt
 

@@ -369,9 +369,9 @@ def sparse_jacobian(graph: Graph, of: Wrt, wrt: Wrt | None = None, *, mode: Mode
         derived = prepared(graph, [*vertices, *names])
         for vertex in vertices:
             system, found = MODES[chosen(derived, vertex, names, mode)](derived, vertex, names)
-            derived, parts = _put_out(derived, system, found)
+            derived, parts = _put_out(derived, system, found, vertex)
             nonzeros += parts
-            outputs += derived.outputs
+            outputs += derived.outputs[1:]
     rows, columns = tuple(map(graph.variable, vertices)), tuple(map(graph.variable, names))
     return SparseJacobian(derived.with_outputs(outputs), rows, columns, tuple(nonzeros))
 
@@ -407,8 +407,8 @@ def sparse_hessian(graph: Graph, of: Named, wrt: Wrt | None = None) -> SparseHes
     pairs = [(a, b) for number, a in enumerate(names) for b in names[: number + 1]]
     system, found = forward_blocks(slopes, [(by_name[a], b) for a, b in pairs])
     blocks = [replace(one, of=graph.variable(a)) for one, (a, _) in zip(found, pairs)]
-    derived, nonzeros = _put_out(slopes, system, blocks, lower=True)
-    return SparseHessian(derived.with_outputs(vertex, *derived.outputs), variables, variables, tuple(nonzeros))
+    derived, nonzeros = _put_out(slopes, system, blocks, vertex, lower=True)
+    return SparseHessian(derived, variables, variables, tuple(nonzeros))
 
 
 def _put_entries(formulas: Straight, found: Sequence[straight.Entries], name: Callable[[Variable], str]) -> list[Part]:
@@ -423,12 +423,14 @@ def _put_entries(formulas: Straight, found: Sequence[straight.Entries], name: Ca
     return parts
 
 
-def _put_out(graph: Graph, system: System, found: Sequence[Blocks], *, lower: bool = False) -> tuple[Graph, list[Part]]:
-    """The graph whose outputs are the arrays of values of these blocks, and where the values stand.
+def _put_out(
+    graph: Graph, system: System, found: Sequence[Blocks], vertex: str, *, lower: bool = False
+) -> tuple[Graph, list[Part]]:
+    """The graph whose outputs are the vertex and the arrays of values of these blocks, and where the values stand.
 
     With ``lower`` rows and columns are the same variables, and what is above the diagonal for sure is left out.
     """
-    outputs, nonzeros, zeros = list[str](), list[Part](), Zeros(system.equations)
+    outputs, nonzeros, zeros = [vertex], list[Part](), Zeros(system.equations)
     for blocks in found:
         arrays: dict[tuple[tuple[Expr, ...], ...], list[tuple[Expr, Basic]]] = {}
         for block in blocks.blocks:
