@@ -287,8 +287,10 @@ class Nodes:
 
     def _needs_care(self, node: Basic, operands: tuple[Node, ...]) -> bool:
         """Whether SymPy has not brought it into the form that it has here."""
-        if node.func is Mul and not self.operands[operands[0]]:
+        if type(node) is Mul and not self.operands[operands[0]]:
             return True
+        if self._constants.keys().isdisjoint(operands):
+            return False
         constants = [argument for argument, operand in zip(node.args, operands) if operand in self._constants]
         return len(constants) == len(operands) or not all(argument.is_number for argument in constants)
 

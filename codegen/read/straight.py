@@ -125,11 +125,10 @@ class _Reading:
         found = self._found
         stack = [expression]
         while stack:
-            node = stack[-1]
+            node = stack.pop()
             if id(node) in found:
-                stack.pop()
                 continue
-            if isinstance(node, (Symbol, Indexed)) or is_motion(node):
+            if type(node) not in OPERATIONS and (isinstance(node, (Symbol, Indexed)) or is_motion(node)):
                 if node not in self._leaves:
                     self._leaves[node] = self._leaf(node)
                 made = self._leaves[node]
@@ -137,30 +136,33 @@ class _Reading:
                 arguments = node.args
                 waiting = [argument for argument in arguments if id(argument) not in found]
                 if waiting:
-                    stack += waiting[::-1]
+                    stack.append(node)
+                    waiting.reverse()
+                    stack += waiting
                     continue
                 made = self._operation(node, arguments)
             if made is None:
                 return None
-            found[id(stack.pop())] = made
+            found[id(node)] = made
         return found[id(expression)]
 
     def _operation(self, node: Basic, arguments: Sequence[Basic]) -> Node | None:
         """The node of an operation, of which the operands are known, or of a constant; None for anything else."""
+        kind, found = type(node), self._found
         if isinstance(node, BooleanAtom):
             return self.nodes.leaf(node)
-        constant = [id(argument) in self._constants for argument in arguments]
-        if all(constant):
+        numbers = [*map(id, arguments)]
+        if self._constants.issuperset(numbers):
             self._constants.add(id(node))
             return self.nodes.read(node) if isinstance(node, Expr) and is_simple_constant(node) else None
-        operands = tuple([self._found[id(argument)] for argument in arguments])
-        if node.func in OPERATIONS:
-            if node.func is Pow and True not in constant:
+        operands = tuple([found[number] for number in numbers])
+        if kind in OPERATIONS:
+            if kind is Pow and self._constants.isdisjoint(numbers):
                 return None
-            self._needs_reality |= _needs_reality(node)
+            self._needs_reality = self._needs_reality or _needs_reality(node)
             return self.nodes.taken(node, operands)
-        if node.func in RENAMED:
-            return self.nodes.made(RENAMED[node.func], operands)
+        if kind in RENAMED:
+            return self.nodes.made(RENAMED[kind], operands)
         return self.nodes.operation(node.func, operands) if _is_choice(node, arguments) else None
 
     def _leaf(self, leaf: Expr) -> Node | None:
@@ -193,6 +195,7 @@ class _Reading:
 
 def _needs_reality(node: Basic) -> bool:
     """Whether SymPy may write an operation otherwise if symbols are real: of √(x²) it makes |x|."""
-    if node.func is Pow:
+    kind = type(node)
+    if kind is Pow:
         return not node.exp.is_Integer and isinstance(node.base, (Pow, Mul))
-    return node.func is atan2 or (node.func is log and isinstance(node.args[0], exp))
+    return kind is atan2 or (kind is log and isinstance(node.args[0], exp))

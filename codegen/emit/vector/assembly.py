@@ -119,6 +119,7 @@ class Assembly:
         self.holds: list[Value | None] = [None] * self.registers
         self.needed = [0] * self.registers
         """When the value of each register is needed next."""
+        self.binaries = {kind: f"{name}s{self.kind}" for kind, name in BINARY.items()}
         self.free = list(range(self.registers - 1, -1, -1))
         self.where: dict[Value, int] = {}
         self.home: dict[Value, Element] = {}
@@ -165,7 +166,8 @@ class Assembly:
     def _run(self) -> None:
         for place, group in enumerate(self.line.groups):
             self.place = place
-            self.tidy()
+            if self.left:
+                self.tidy()
             if self.code.kinds[group[0]] == CALL:
                 self.call(group)
             else:
@@ -229,8 +231,9 @@ class Assembly:
 
     def forget(self, value: Value) -> None:
         """What is needed no more takes no place."""
-        if value in self.where:
-            self.release(self.where[value])
+        if (register := self.where.pop(value, None)) is not None:
+            self.holds[register] = None
+            self.free.append(register)
         if value in self.slots:
             self.left.append(self.slots.pop(value))
 
@@ -295,16 +298,16 @@ class Assembly:
     def used(self, taken: Sequence[Value]) -> None:
         """Values have been read once; those that nobody reads again make room."""
         for value in taken:
-            self.uses[value].pop()
-        for value in taken:
-            if not (places := self.uses[value]):
+            places = self.uses[value]
+            places.pop()
+            if not places:
                 self.forget(value)
             elif (register := self.where.get(value)) is not None:
                 self.needed[register] = places[-1] + (CLEAN if value in self.clean else 0)
 
     def finish(self, value: Value) -> None:
-        """Store a new value where it is a result."""
-        for number, cell in enumerate(self.line.stores.get(value, ())):
+        """Store a new value that is a result."""
+        for number, cell in enumerate(self.line.stores[value]):
             element = self.elements[cell]
             self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.operand(element)}")
             if number == 0:
@@ -327,7 +330,8 @@ class Assembly:
             self.load(value)
         else:
             self.other(value, kind, taken)
-        self.finish(value)
+        if value in self.line.stores:
+            self.finish(value)
 
     def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
         where = self.where
@@ -336,7 +340,7 @@ class Assembly:
         first = self.load(a, (a, b))
         second = self.source(b, (a, b))
         self.used((a, b))
-        self.text.append(f"{BINARY[kind]}s{self.kind} {second}, {first}, {self.names[self.acquire(value)]}")
+        self.text.append(f"{self.binaries[kind]} {second}, {first}, {self.names[self.acquire(value)]}")
 
     def fused(self, value: Value, kind: str, a: Value, b: Value, c: Value) -> None:
         """±a·b + c, which is written over one of the three, or over a copy."""
@@ -437,7 +441,8 @@ class Assembly:
         if len(group) == 1:
             self.free.remove(0)
             self.hold(group[0], 0)
-            self.finish(group[0])
+            if group[0] in self.line.stores:
+                self.finish(group[0])
             return
         start = self.blocks.pop() if self.blocks else self.room
         self.room = max(self.room, start + self.lanes)
@@ -449,7 +454,7 @@ class Assembly:
             self.shared[start + lane] = block
             if value in self.line.stores:
                 self.load(value)
-            self.finish(value)
+                self.finish(value)
 
     def vector(self, number: int) -> str:
         return f"%{'zmm' if self.lanes * self.item == 64 else 'ymm'}{number}"
