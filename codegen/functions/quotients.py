@@ -270,6 +270,51 @@ class atan_over(Quotient):  # noqa: N801
         return mp.atan(x)
 
 
+class tan_over(Quotient):  # noqa: N801
+    """tan(x)/x."""
+
+    dividend = sympy.tan
+    near, step = Rational(1, 2), 2
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        return Integer(-1) ** (k // 2) * tanh_over.coefficient(k)
+
+    @staticmethod
+    def exact(mp: Any, x: Any) -> Any:
+        return mp.tan(x)
+
+
+class atanh_over(Quotient):  # noqa: N801
+    """atanh(x)/x."""
+
+    dividend = sympy.atanh
+    near, step, terms = Rational(1, 4), 2, 16
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        return Integer(1) / (k + 1)
+
+    @staticmethod
+    def exact(mp: Any, x: Any) -> Any:
+        return mp.atanh(x)
+
+
+class asin_over(Quotient):  # noqa: N801
+    """asin(x)/x."""
+
+    dividend = sympy.asin
+    near, step, terms = Rational(1, 4), 2, 16
+
+    @classmethod
+    def coefficient(cls, k: int) -> Expr:
+        return Integer(-1) ** (k // 2) * asinh_over.coefficient(k)
+
+    @staticmethod
+    def exact(mp: Any, x: Any) -> Any:
+        return mp.asin(x)
+
+
 class asinh_over(Quotient):  # noqa: N801
     """asinh(x)/x."""
 
@@ -332,7 +377,10 @@ OVER_POWERS: Mapping[type[Expr], tuple[type[Quotient], ...]] = {
     sympy.sin: (sin_over,),
     erf: (erf_over,),
     log1p: (log1p_over,),
+    sympy.tan: (tan_over,),
     sympy.atan: (atan_over,),
+    sympy.atanh: (atanh_over,),
+    sympy.asin: (asin_over,),
     sympy.asinh: (asinh_over,),
     log_cosh: (log_cosh_over_square, log_cosh_over),
 }

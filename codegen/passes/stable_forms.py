@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import count, permutations
+from typing import Any
 
 from sympy import (
     Add,
     Dummy,
     Expr,
+    Float,
     Idx,
     Integer,
     Mul,
@@ -52,6 +54,7 @@ from codegen.functions import (
     log_sum_exp,
     log_tanh,
     maximum,
+    ratios,
     root_of_1_plus_exp,
     sech,
     select,
@@ -78,8 +81,8 @@ from codegen.functions.exponentials import (
 )
 from codegen.functions.gaussian import erf_difference, log_erf_difference
 from codegen.functions.powers import is_reciprocal, is_whole
-from codegen.functions.quotients import OVER_POWERS, exp_remainder, exprel, sinh_over
-from codegen.functions.removable import x_over_expm1, x_over_tanh
+from codegen.functions.quotients import OVER_POWERS, exp_remainder
+from codegen.functions.ratios import LINES, NUMBERS, ROWS, line_over, log_of_quotient, ratio, reciprocal_gap
 from codegen.functions.special import besseli, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
@@ -91,6 +94,16 @@ from codegen.walk import indices, postorder
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
 RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose, erfcx: inverse_erfcx}
 
+
+def _log_of_quotient(function: type[Expr], quotient: type[Expr]) -> Callable[..., Expr]:
+    """log(f(b·c)/b); its derivatives have no other form."""
+
+    def rule(n: Expr, b: Expr, c: Expr = S.One) -> Expr:
+        return log(quotient(n, b, c)) if n else _stable_log(c) + log_of_quotient(NUMBERS[function], b * c)
+
+    return rule
+
+
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     beta: log_beta,
@@ -98,12 +111,6 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     cosh: log_cosh,
     erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
-    exprel: lambda n, x, c=S.One: (
-        log(exprel(n, x, c)) if n else _stable_log(c) + x * c / 2 + log_bessel(Rational(1, 2), x * c / 2)
-    ),
-    sinh_over: lambda n, x, c=S.One: (
-        log(sinh_over(n, x, c)) if n else _stable_log(c) + log_bessel(Rational(1, 2), x * c)
-    ),
     expm1: lambda x: x + log1mexp(x),
     gamma: log_gamma,
     gamma_density: log_gamma_density,
@@ -112,7 +119,10 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
     softplus_slope: log_sigmoid,
     tanh: log_tanh,
+    ratio: lambda f, g, n, x: log(ratio(f, g, n, x)) if n else log_of_quotient(f, x) - log_of_quotient(g, x),
+    **{over[-1]: _log_of_quotient(f, over[-1]) for f, over in OVER_POWERS.items() if f in NUMBERS},
 }
+
 
 ODD = frozenset({sinh, tanh})
 """Of these |f(x)| = f(|x|)."""
@@ -144,12 +154,6 @@ QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr
     (exp, bose, lambda x: -bose(-x)),
     (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
 )
-#: What is 0/0 at 0 with a power of its argument: that power, and what the product is.
-REMOVABLE: Mapping[type[Expr], tuple[int, type[Expr]]] = {bose: (1, x_over_expm1), coth: (1, x_over_tanh)}
-
-#: Of what x/f(x) is the reciprocal of f(x)/x: it neither grows nor comes to a limit faster than a power does.
-INVERTED = frozenset({sin, log1p, asinh})
-
 #: f(x) − x·f′(x), the difference of what grows as x does: f′, and what the difference is.
 INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
     softplus: (softplus_slope, softplus_intercept),
@@ -446,46 +450,126 @@ def _product(node: Mul) -> Expr | None:
     return next((new for rule in rules if (new := rule(node)) is not None), None)
 
 
+ROUNDED = 8 * 2.0**-53
+"""How far proportions of decimals may be apart: of 0.01·55/5.5, and of 0.01/0.1, each number and each result is
+rounded, seven times by half a unit at most."""
+
+
 def _removed(node: Mul) -> Expr | None:
-    """expm1(x)/x = exprel(x), also of multiples and powers: what has derivatives at 0 too."""
+    """f(x)/x and f(x)/g(x) of what is 0 at 0, also of multiples and powers: what has derivatives there too."""
     for factor in node.args:
-        if (new := _over_argument(node, factor)) is not None:
+        if (new := _over_argument(node, factor) or _over_function(node, factor)) is not None:
             return stable(new) or new
-        base, power = factor.as_base_exp()
-        if base.func in REMOVABLE and isinstance(power, Integer) and power.is_positive:
-            sense, function = REMOVABLE[base.func]
-            (argument,) = base.args
-            rest = Mul(*[other for other in node.args if other is not factor])
-            if _has_power(rest, argument.as_coeff_Mul()[1] ** sense):
-                product = function(0, argument) * base ** (power - 1) * (rest / argument**sense)
-                return stable(product) or product
     return None
 
 
 def _over_argument(node: Mul, factor: Expr) -> Expr | None:
-    """f(b·c)/bᵏ for an f of ``OVER_POWERS``, b all of the argument that is divided by; for what grows 1/b too.
-
-    For those of ``INVERTED`` bᵏ/f(b·c) is its reciprocal.
-    """
+    """f(b·c)/bᵏ for an f of ``OVER_POWERS``, b all of the argument that is divided by; for what grows 1/b too."""
     base, power = factor.as_base_exp()
-    if base.func not in OVER_POWERS or not (isinstance(power, Integer) and (power > 0 or base.func in INVERTED)):
+    if base.func not in OVER_POWERS or not (isinstance(power, Integer) and power > 0):
         return None
-    sense = 1 if power > 0 else -1
-    product = base.args[0].as_coeff_Mul()[1]
-    rest = node / factor
+    (argument,), rest = base.args, node / factor
     for quotient in OVER_POWERS[base.func]:
-        powers = product.as_powers_dict().items()
-        parts = {b: n for b, n in powers if _has_power(rest, b ** (-sense * n * quotient.power))}
-        if not parts or (quotient.limit != oo and any(n < 0 for n in parts.values())):
+        divided, left = _shared(rest, argument, -quotient.power)
+        if divided == 1 or (quotient.limit != oo and any(is_reciprocal(b) for b in Mul.make_args(divided))):
             continue
-        divided = Mul(*[b**n for b, n in parts.items()])
+        number, product = argument.as_coeff_Mul()
         if divided == product:
-            divided, scale = base.args[0], S.One
+            found = quotient.of(argument, S.One) * number**quotient.power
         else:
-            scale = base.args[0] / divided
-        found = quotient.of(divided, scale) ** sense
-        return found * base ** (power - sense) * rest * divided ** (sense * quotient.power)
+            found = quotient.of(divided, argument / divided)
+        return found * base ** (power - 1) * left
     return None
+
+
+def _over_function(node: Mul, factor: Expr) -> Expr | None:
+    """f(x)/g(x), x/g(x) and log(x)/(x − 1), of functions that have numbers."""
+    base, power = factor.as_base_exp()
+    if isinstance(base, Add) and isinstance(power, Integer) and power < 0:
+        return _over_decimals(node / factor, base, power)
+    if (one := _numbered(base)) is None or not isinstance(power, Integer):
+        return None
+    number, sense, argument = one
+    row, rest, left = ROWS[number], node / factor, base ** (power - (1 if power > 0 else -1))
+    above = sense * power > 0
+    for other in node.args if above else ():
+        below, exponent = other.as_base_exp()
+        two = _numbered(below)
+        divides = two is not None and isinstance(exponent, Integer) and two[1] * exponent < 0
+        if two is not None and divides and two[2] == argument and ROWS[two[0]].place == row.place:
+            return ratio(number, two[0], 0, argument) * left * (rest / below ** -two[1])
+    if above and row.function in OVER_POWERS:
+        return None
+    line, distance = LINES[row.place], argument - row.place
+    shared, others = _shared(rest, distance, -1 if above else 1)
+    coefficient, whole = distance.as_coeff_Mul()
+    if shared == 1:
+        return None
+    if shared != whole:
+        if above or row.place != 0 or any(is_reciprocal(b) for b in Mul.make_args(shared)):
+            return None
+        return line_over(number, 0, 0, shared, distance / shared) * left * others
+    found = ratio(number, line, 0, argument) * coefficient if above else ratio(line, number, 0, argument) / coefficient
+    return found * left * others
+
+
+def _over_decimals(rest: Expr, base: Add, power: Integer) -> Expr | None:
+    """u/(1 − r·exp(a)) of a number r, and u = a + log r: of 2.5 − 0.1·V SymPy makes 12.18·exp(−0.1·V)."""
+    constant, *others = base.args
+    scale, growing = others[0].as_coeff_Mul()
+    if len(others) > 1 or not isinstance(growing, exp) or not (constant.is_number and (-scale / constant).is_positive):
+        return None
+    logarithm = log(-scale / constant)
+    argument = growing.args[0] + logarithm
+    # The exponential was rounded by half a unit, which is so much of its logarithm.
+    shared, left = _shared(rest, argument, 1, ROUNDED + 2.0**-53 / abs(logarithm))
+    if shared != argument:
+        return None
+    return ratio(LINES[S.Zero], NUMBERS[expm1], 0, argument) * left / -constant * base ** (power + 1)
+
+
+def _numbered(base: Expr) -> tuple[int, int, Expr] | None:
+    """The number of f, the power of f, and the x, of f(x) and 1/f(x)."""
+    function = ratios.RECIPROCALS.get(base.func, base.func)
+    return None if function not in NUMBERS else (NUMBERS[function], 1 if function is base.func else -1, base.args[0])
+
+
+def _shared(product: Expr, argument: Expr, power: int, rounded: Any = ROUNDED) -> tuple[Expr, Expr]:
+    """All factors of an argument whose powers, to this one, are factors of a product, and what is left without them.
+
+    Sums may be numbers times each other: a power of that number is left then.
+    """
+    shared = []
+    present = product.as_powers_dict()
+    for base, exponent in argument.as_coeff_Mul()[1].as_powers_dict().items():
+        wanted = exponent * power
+        for other, found in present.items() if isinstance(exponent, Integer) else ():
+            if (
+                isinstance(found, Integer)
+                and found / wanted >= 1
+                and (number := _proportion(other, base, rounded)) is not None
+            ):
+                shared.append(base**exponent)
+                product = product / other**wanted * number**wanted
+                break
+    return Mul(*shared), product
+
+
+def _proportion(one: Expr, other: Expr, rounded: Any) -> Expr | None:
+    """The number that one sum is times another one, 1 of what is equal."""
+    if one == other:
+        return S.One
+    if not (isinstance(one, Add) and isinstance(other, Add) and len(one.args) == len(other.args)):
+        return None
+    numbers, others = one.as_coefficients_dict(), other.as_coefficients_dict()
+    if numbers.keys() != others.keys():
+        return None
+    found = [numbers[term] / others[term] for term in numbers if term != 1]
+    found += [numbers[S.One] / others[S.One]] if S.One in numbers else []
+    close = all(abs(proportion - found[0]) <= rounded * abs(found[0]) for proportion in found)
+    exact = all(proportion == found[0] for proportion in found)
+    decimal = any(isinstance(proportion, Float) for proportion in found)
+    return found[0] if exact or (decimal and close) else None
 
 
 def _hyperbolic(node: Mul) -> Expr | None:
@@ -625,7 +709,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (complemented, _intercept, _remainder, difference, of_half_order, _rectified):
+    for rule in (complemented, _intercept, _remainder, difference, _gap, of_half_order, _rectified):
         if (new := rule(node)) is not None:
             return new
     if len(node.args) != 2:
@@ -633,7 +717,7 @@ def _sum(node: Add) -> Expr | None:
     (c, one), (d, other) = (term.as_coeff_Mul() for term in node.args)
     if isinstance(one, exp) and isinstance(other, exp) and one.args[0] == -other.args[0] and abs(c) == abs(d):
         return 2 * c * (cosh if c == d else sinh)(one.args[0])
-    if one == 1 and isinstance(other, exp) and abs(c) == 1 and d == -c:
+    if one == 1 and isinstance(other, exp) and (abs(c) - 1).is_zero and (c + d).is_zero:
         return d * expm1(other.args[0])
     if one == 1 and isinstance(other, Pow) and other.exp == 2 and isinstance(other.base, erf) and d == -c:
         return c * erfc_pair(other.base.args[0])
@@ -651,6 +735,22 @@ def _remainder(node: Add) -> Expr | None:
         (a,) = growing.args
         if node - c * growing == -c - c * a:
             return c * exp_remainder(a)
+    return None
+
+
+def _gap(node: Add) -> Expr | None:
+    """c/f(x) − c/x, of log x that with x − 1."""
+    for term in node.args:
+        for factor in Mul.make_args(term):
+            base, power = factor.as_base_exp()
+            one = _numbered(base)
+            if one is not None and one[1] * power == -1 and ROWS[one[0]].function is not erf:
+                number, _, x = one
+                c = term / factor
+                line = -c / (x - ROWS[number].place)
+                if line in node.args:
+                    rest = [other for other in node.args if other not in (term, line)]
+                    return Add(c * reciprocal_gap(number, 0, x), *rest)
     return None
 
 

@@ -25,7 +25,7 @@ from codegen.walk import references
 ABOVE, BELOW = 4, 6
 """How far apart parts of one form may be: log ← product ← reciprocal ← sum ← exp are five operations."""
 CLOSED = frozenset({tanh, sin, cos, tan, asin, acos, atan, atan2, maximum, minimum, select, sign, step, Piecewise})
-"""No form says what these are taken of."""
+"""No form says what these are taken of, unless they are factors or terms of one."""
 CHOOSING = (Piecewise, ExprCondPair, Relational, And, Or, Not, BooleanAtom)
 """What is no number, or is made of what is none: no part of a graph of numbers."""
 SHARED = 8
@@ -121,8 +121,11 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
     def above(node: Node) -> Sequence[Node]:
         return readers.get(node, ())
 
+    parts = (nodes.as_power(o) for node in some if nodes.heads[node] in (Add, Mul) for o in nodes.operands[node])
+    opened = {base for base, power in parts if power.is_Integer}
+
     def below(node: Node) -> Sequence[Node]:
-        inside = nodes.operands[node] if nodes.heads[node] not in CLOSED else ()
+        inside = nodes.operands[node] if nodes.heads[node] not in CLOSED or node in opened else ()
         return [operand for operand in inside if nodes.operands[operand] and not _chooses(nodes.heads[operand])]  # type: ignore[arg-type]
 
     return _within(_within(some, above, ABOVE), below, BELOW)

@@ -21,6 +21,8 @@ from codegen.functions import (
     sigmoid,
     smooth,
 )
+from codegen.functions.ratios import NUMBERS
+from codegen.functions.ratios import RECIPROCALS as RECIPROCALS_OF_VANISHING
 from codegen.functions.special import besseli, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
@@ -52,6 +54,10 @@ MULTIPLIED = frozenset(
 """What a product is written otherwise for."""
 ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
 """Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
+
+INVERSE = frozenset(RECIPROCALS_OF_VANISHING)
+VANISHING = frozenset({*NUMBERS, *INVERSE})
+"""What vanishes where its argument does, or is the reciprocal of such a function."""
 
 Factor = tuple[Node, Expr]
 """A base and its exponent."""
@@ -201,6 +207,8 @@ def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set
 def _product(nodes: Nodes, node: Node) -> bool:
     found = list(factors(nodes, node))
     heads = [nodes.heads[base] for base, _ in found]
+    if _vanishes(nodes, found, heads):
+        return True
     about = [(head, base, power) for head, (base, power) in zip(heads, found) if head in MULTIPLIED]
     if not about:
         return Add in heads and any(nodes.heads[base] is Add and _has(nodes, base, log1mexp) for base, _ in found)
@@ -222,6 +230,64 @@ def _product(nodes: Nodes, node: Node) -> bool:
             return True
         if head is expm1 and _has_power(nodes, found, argument, -1):
             return True
+    return False
+
+
+def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> bool:
+    """f(x)/x, x/f(x) and f(x)/g(x), where x may be a sum that is a multiple of another one."""
+    sums = heads.count(Add)
+    for (base, power), head in zip(found, heads):
+        decimal = head is Add and sums > 1 and power.is_negative
+        if not (head in VANISHING or decimal) or not power.is_Integer:
+            continue
+        argument = _argument(nodes, base) if head in VANISHING else _exponent(nodes, base)
+        if argument is None:
+            continue
+        sense = _sense(head, power)
+        parts = dict(factors(nodes, argument))
+        for (other, exponent), its_head in zip(found, heads):
+            if other == base or not exponent.is_Integer:
+                continue
+            if its_head in VANISHING and _argument(nodes, other) == argument and _sense(its_head, exponent) != sense:
+                return True
+            if exponent * sense < 0 and other in parts and parts[other].is_Rational:
+                return True
+            shifted = decimal or head is log
+            if exponent * sense < 0 and its_head is Add and any(_agree(nodes, other, p, shifted) for p in parts):
+                return True
+    return False
+
+
+def _sense(head: Head, power: Expr) -> int:
+    """Whether a power of a function is above or below."""
+    return 1 if bool(power.is_positive) != (head in INVERSE) else -1
+
+
+def _exponent(nodes: Nodes, total: Node) -> Node | None:
+    """The a of a number and a multiple of exp(a)."""
+    rests = [nodes.parted(operand)[1] for operand in nodes.operands[total]]
+    growing = [rest for rest in rests if nodes.heads[rest] is exp]
+    return _argument(nodes, growing[0]) if len(rests) == 2 and growing and nodes.one in rests else None
+
+
+def _agree(nodes: Nodes, one: Node, other: Node, shifted: bool) -> bool:
+    """Whether two sums have the same terms but for their numbers, and for what stands alone if they are shifted."""
+    found = [{rest for _, rest in terms(nodes, n)} if nodes.heads[n] is Add else {n} for n in (one, other)]
+    alone = {nodes.one} if shifted else set()
+    return found[0] - alone == found[1] - alone
+
+
+def _gap(nodes: Nodes, node: Node) -> bool:
+    """c/f(x) − c/x."""
+    found = [list(factors(nodes, operand)) for operand in nodes.operands[node]]
+    for powers in found:
+        for base, power in powers:
+            head = nodes.heads[base]
+            if head in VANISHING and abs(power) == 1 and _sense(head, power) < 0:
+                parts = dict(factors(nodes, _argument(nodes, base)))
+                others = (part for other in found if other is not powers for part in other)
+                if any(p.is_negative and (b in parts or nodes.heads[b] is Add) for b, p in others):
+                    return True
     return False
 
 
@@ -343,7 +409,8 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | No
     (Add, _saturates, SATURATING),
     (Add, _sum, SUMMED),
     (Add, _rectifies, frozenset({absolute})),
-    (Mul, _product, frozenset({*MULTIPLIED, log1mexp})),
+    (Add, _gap, VANISHING),
+    (Mul, _product, frozenset({*MULTIPLIED, *VANISHING, log1mexp})),
     (Pow, _power, None),
     (log, _log, None),
     (log1p, _log1p, None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
 from typing import Any
@@ -16,8 +17,10 @@ from sympy import (
     Rational,
     Sum,
     Symbol,
+    asin,
     asinh,
     atan,
+    atanh,
     beta,
     binomial,
     cos,
@@ -35,13 +38,15 @@ from sympy import (
     sinh,
     sqrt,
     symbols,
+    tan,
     tanh,
     uppergamma,
 )
 
-from codegen import Graph, compile, from_expressions, gradient, mixed_partials, optimise
+from codegen import Graph, compile, from_expressions, gradient, hessian, mixed_partials, optimise
 from codegen.numeric.evaluate import evaluate
 from codegen.numeric.oracle import evaluate_exactly
+from codegen.passes import straight
 
 pytestmark = pytest.mark.values
 
@@ -50,6 +55,7 @@ x, y, a, b, c, T = symbols("x y a b c T", real=True)
 ANYWHERE = [s * x for x in (1e-40, 1e-9, 1e-5, 0.03, 0.13, 0.45, 1.1, 3.0, 20.0, 300.0) for s in (1, -1)]
 FAR = [*ANYWHERE, 1e5]
 VAST = [s * x for x in (0.0, 1e-9, 0.3, 3.0, 40.0, 800.0, 1e5) for s in (1, -1)]
+BESIDE_1 = [1e-9, 0.1, 0.7, 0.999, 1 - 1e-9, 1 + 1e-15, 1 + 1e-9, 1.3, 5.0, 1e5]
 SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e-3, 2.0), (1.5, -1e-9)]
 
 BY_SIZE = [1e-10, 0.3, 1.99, 9.0, 700.0]
@@ -83,6 +89,25 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "x/sin(x)": (x / sin(x), ANYWHERE),
     "x/asinh(x)": (x / asinh(x), ANYWHERE),
     "x/log(1 + x)": (x / log(1 + x), [point for point in FAR if point > -1]),
+    "x/sinh(x)": (x / sinh(x), FAR[:-1]),
+    "x/tan(x)": (x / tan(x), ANYWHERE),
+    "x/asin(x)": (x / asin(x), ANYWHERE[:12]),
+    "x/atanh(x)": (x / atanh(x), ANYWHERE[:12]),
+    "x/erf(x)": (x / erf(x), FAR),
+    "x/atan(x)": (x / atan(x), FAR[:-1]),
+    "tan(x)/x": (tan(x) / x, ANYWHERE),
+    "atanh(x)/asin(x)": (atanh(x) / asin(x), ANYWHERE[:12]),
+    "tanh(2x)/sin(2x)": (tanh(2 * x) / sin(2 * x), ANYWHERE),
+    "x²/(exp(x) − 1)²": (x**2 / (exp(x) - 1) ** 2, FAR[:-1]),
+    "b/(1 − exp(−b·c))": (b / (1 - exp(-b * c)), SCALES),
+    "coth(x) − 1/x": (1 / tanh(x) - 1 / x, FAR),
+    "1/x − 1/tan(x)": (1 / x - 1 / tan(x), ANYWHERE),
+    "1/log(x) − 1/(x − 1)": (1 / log(x) - 1 / (x - 1), BESIDE_1),
+    "(x − 1)/log(x)": ((x - 1) / log(x), BESIDE_1),
+    "log(x)/(1 − x)": (log(x) / (1 - x), BESIDE_1),
+    "log(x/tanh(x))": (log(x / tanh(x)), FAR),
+    "log(sin(x)/x)": (log(sin(x) / x), ANYWHERE[:14]),
+    "log(x/(exp(x) − 1))": (log(x / (exp(x) - 1)), FAR),
     "(exp(b·x) − 1)/b": ((exp(b * x) - 1) / b, SCALES),
     "(exp(b·x) − 1 − b·x)/b²": ((exp(b * x) - 1 - b * x) / b**2, SCALES),
     "xᵃ⁻¹·exp(−x)/Γ(a)": (
@@ -184,7 +209,7 @@ LONG = {
 }
 """Others of their families are held to mpmath in the quick suite."""
 
-COMPILED = {"T·log cosh(c/T)", "log cosh(x)/x", "tanh(b·c)/b"}
+COMPILED = {"T·log cosh(c/T)", "log cosh(x)/x", "tanh(b·c)/b", "b/(1 − exp(−b·c))"}
 """Vector code is made of these each time."""
 
 
@@ -242,6 +267,71 @@ def test_compiled_derivatives_have_all_digits(name: str, dtype: Any) -> None:
     function = compile(graph, dtype=dtype)
     tolerance = {"float64": 1e-12, "float32": 1e-4}[dtype]
     assert not wrong(name, lambda point: function(*point), graph, written, np.dtype(dtype).type, tolerance)
+
+
+#: Formulas at 0, and there their value and first and second derivative.
+LIMITS: dict[str, tuple[Expr, tuple[float, float, float]]] = {
+    "x/sinh(x)": (x / sinh(x), (1, 0, -1 / 3)),
+    "tan(x)/x": (tan(x) / x, (1, 0, 2 / 3)),
+    "x/(exp(x) − 1)": (x / (exp(x) - 1), (1, -1 / 2, 1 / 6)),
+    "erf(x)/atan(x)": (erf(x) / atan(x), (2 / math.sqrt(math.pi), 0, 0)),
+    "coth(x) − 1/x": (1 / tanh(x) - 1 / x, (0, 1 / 3, 0)),
+    "log(x/tanh(x))": (log(x / tanh(x)), (0, 0, 2 / 3)),
+    "x/log(1 + x)": (x / log(1 + x), (1, 1 / 2, -1 / 6)),
+}
+
+
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_is_nought_by_nought_is_its_limit(name: str, nodes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    formula, expected = LIMITS[name]
+    np.testing.assert_allclose(value_and_slopes(formula, 0.0, nodes, monkeypatch), expected, rtol=1e-13, atol=1e-15)
+
+
+#: Rates of channels in a membrane (Hodgkin and Huxley 1952; Traub and Miles 1991): with decimals, and exactly.
+RATES: dict[str, tuple[Expr, Expr, float]] = {
+    "0.01·(V + 55)": (0.01 * (x + 55) / (1 - exp(-(x + 55) / 10)), (x + 55) / (100 - 100 * exp(-(x + 55) / 10)), -55),
+    "0.1·(V + 40)": (
+        0.1 * (x + 40.0) / (1.0 - exp(-(x + 40.0) / 10.0)),
+        (x + 40) / (10 - 10 * exp(-(x + 40) / 10)),
+        -40,
+    ),
+    "2.5 − 0.1·V": (
+        (2.5 - 0.1 * x) / (exp(2.5 - 0.1 * x) - 1),
+        (25 - x) / (10 * exp(Rational(5, 2) - x / 10) - 10),
+        25,
+    ),
+    "−0.2816·(V + 28)": (
+        -0.2816 * (x + 28) / (exp(-(x + 28) / 9.3) - 1),
+        -Rational(2816, 10**4) * (x + 28) / (exp(-10 * (x + 28) / 93) - 1),
+        -28,
+    ),
+}
+
+
+@pytest.mark.parametrize("nodes", [False, True])
+@pytest.mark.parametrize("name", RATES)
+def test_rates_with_decimals_are_removable(name: str, nodes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    formula, exact, place = RATES[name]
+    written = [exact, exact.diff(x), exact.diff(x, 2)]
+    for distance in (1e-9, -1e-3, 0.3, -5.0, 60.0):
+        expected = [float(t) for t in truths(written, [place + distance], [x])]
+        found = value_and_slopes(formula, place + distance, nodes, monkeypatch)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=str(distance))
+    at, beside = (value_and_slopes(formula, place + d, nodes, monkeypatch) for d in (0.0, 1e-12))
+    np.testing.assert_allclose(at, beside, rtol=1e-12)
+
+
+def value_and_slopes(formula: Expr, at: float, nodes: bool, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A function of x and its two derivatives, as equations or nodes."""
+    monkeypatch.setattr(straight, "LARGE", 1 if nodes else 10**9)
+    graph = from_expressions({"e": formula}, [x])
+    found = []
+    for derived in (gradient(graph, "e"), hessian(graph, "e")):
+        assert ("equations" in vars(derived)) != nodes
+        values = evaluate(optimise(derived)[0], {"x": at})
+        found += [float(values[output]) for output in derived.outputs]
+    return [*found[:2], found[3]]
 
 
 @pytest.mark.parametrize("name", [name for name in FORMULAS if name not in INEXACT | LONG])
