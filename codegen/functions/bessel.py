@@ -10,19 +10,22 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sympy import Expr, Integer, Rational, factorial, log
+from sympy import Expr, Integer, Rational, exp, factorial, log, pi
 
 from codegen.functions import absolute, coth, csch, expm1, select, sign
-from codegen.functions.cylindrical import decayed_bessel, scaled_bessel
+from codegen.functions.cylindrical import besselk, decayed_bessel, scaled_bessel
 from codegen.functions.primitive import Approximation
 from codegen.functions.series import convolved, horner
 
-__all__ = ["bessel_ratio", "bessel_ratio_slope", "log_bessel"]
+__all__ = ["bessel_ratio", "bessel_ratio_slope", "damped_bessel", "log_bessel", "log_besselk"]
 
 NEAR, TERMS_NEAR = Rational(1, 2), 13
 """Up to here the power series is taken: the next term is 10⁻¹⁷ of it."""
 FAR, TERMS_FAR = 24, 32
 """From FAR + ν² on the series in 1/x is taken for r': before, its formula keeps twelve digits."""
+
+FAR_FOR_K = 20
+"""The same for Kₙ, which falls: what is left of its second derivative's digits before is 4·10⁻¹³."""
 
 
 class log_bessel(Approximation):  # noqa: N801 - functions keep their mathematical names
@@ -113,6 +116,106 @@ class bessel_ratio_slope(Approximation):  # noqa: N801
         return 1 - ratio**2 - (2 * order + 1) * ratio / x
 
 
+class bessel_gap(Approximation):  # noqa: N801
+    """1 − I_{ν+1}(x)/I_ν(x) of a whole ν, which cancels far out, where it is (ν + ½)/x."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        inverse = 1 / x
+        far = inverse * horner([-b for b in _series_far(order)][1:], inverse)
+        return select(x - FAR - order**2, far, 1 - bessel_ratio(order, x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -bessel_ratio_slope(*self.args) * self.args[1].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        with mp.workprec(mp.prec + 16 + (max(0, int(mp.mag(x))) if x and mp.isfinite(x) else 0)):
+            found = 1 - bessel_ratio.value(mp, order, x)
+        return +found
+
+
+class damped_bessel(Approximation):  # noqa: N801
+    """exp(−x)·Iₙ(x), which falls as 1/√(2π·x); its derivative is −exp(−x)·Iₙ(x)·(1 − I_{n+1}/Iₙ − n/x)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        return exp(absolute(x) - x) * scaled_bessel(order, x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        n, x = self.args
+        slope = -self * bessel_gap(n, x)
+        if n:
+            near = (damped_bessel(n - 1, x) + damped_bessel(n + 1, x)) / 2 - self
+            slope = select(absolute(x) - 1, slope + self * n / x, near)
+        return slope * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        return mp.exp(abs(x) - x) * scaled_bessel.value(mp, order, x)
+
+
+class log_besselk(Approximation):  # noqa: N801
+    """log Kₙ(x) of a whole n for x > 0, also where Kₙ vanishes, with derivative −besselk_rate(n, x)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        c, inverse = _series_of_rate(order), 1 / x
+        rest = inverse * horner([c[k] / (k - 1) for k in range(2, len(c))], inverse)
+        return select(x - FAR_FOR_K - order**2, log(pi / 2) / 2 - log(x) / 2 - x + rest, log(besselk(order, x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -besselk_rate(*self.args) * self.args[1].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        return mp.log(besselk.value(mp, order, x))
+
+
+class besselk_rate(Approximation):  # noqa: N801
+    """q(x) = −Kₙ'(x)/Kₙ(x), with q' = q² − q/x − 1 − n²/x²."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        near = besselk(order - 1, x) / besselk(order, x) + order / x
+        return select(x - FAR_FOR_K - order**2, horner(_series_of_rate(order), 1 / x), near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return besselk_rate_slope(*self.args) * self.args[1].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        return besselk.value(mp, abs(order - 1), x) / besselk.value(mp, order, x) + order / x
+
+
+class besselk_rate_slope(Approximation):  # noqa: N801
+    """q' = q² − q/x − 1 − n²/x², which cancels far out, where it is −1/(2x²)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        inverse, rate = 1 / x, besselk_rate(order, x)
+        far = inverse**2 * horner([-k * c for k, c in enumerate(_series_of_rate(order))][1:], inverse)
+        near = rate**2 - rate / x - 1 - (order / x) ** 2
+        return select(x - FAR_FOR_K - order**2, far, near)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        with mp.workprec(mp.prec + 16 + 2 * abs(int(mp.mag(x))) if x and mp.isfinite(x) else mp.prec):
+            rate = besselk_rate.value(mp, order, x)
+            found = rate**2 - rate / x - 1 - (order / x) ** 2
+        return +found
+
+
 def _by_size(order: Expr, x: Expr, far: Expr, between: Expr, near: Expr) -> Expr:
     return select(absolute(x) - FAR - order**2, far, select(absolute(x) - NEAR, between, near))
 
@@ -132,4 +235,13 @@ def _series_far(order: Expr) -> tuple[Expr, ...]:
     found: list[Expr] = [Integer(1)]
     for k in range(1, TERMS_FAR):
         found.append(((k - 2 - 2 * order) * found[-1] - convolved(found[1:])) / 2)
+    return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _series_of_rate(order: Expr) -> tuple[Expr, ...]:
+    """The c of q(x) = 1 + c₁/x + c₂/x² + …"""
+    found: list[Expr] = [Integer(1)]
+    for m in range(1, TERMS_FAR):
+        found.append(((2 - m) * found[-1] - convolved(found[1:]) + (order**2 if m == 2 else 0)) / 2)
     return tuple(found)

@@ -340,6 +340,24 @@ FITTED_TO_SECOND = (
 """10²⁰ times those of the second derivative, which agree with it at 36 Chebyshev points of t from FITTED on: 10⁻²⁰."""
 
 
+class erfcx_line(Composite):  # noqa: N801
+    """x·erfcx(x), which rises to 1/√π, with derivative erfcx·(rate² + curvature)/2: no difference, as its own is.
+
+    >>> erfcx_line("x").diff("x"), erfcx_line(0.5).evalf(8)
+    ((erfcx_curvature(x) + erfcx_rate(x)**2)*erfcx(x)/2, 0.30784517)
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x * erfcx(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return (erfcx_rate(x) ** 2 + erfcx_curvature(x)) * erfcx(x) / 2 * x.diff(symbol)
+
+
 class log_erfc(Composite):  # noqa: N801
     """log erfc(x) = log erfcx(x) − x², with derivative −2/(√π·erfcx(x)); log1p(−erf(x)) where that is small.
 

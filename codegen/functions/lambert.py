@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sympy import Expr, exp
+from sympy import Expr, exp, log
 
 from codegen.functions import special_arrays as arrays
+from codegen.functions.kinks import select
 from codegen.functions.operation import called_by_name
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.special_arrays import BRANCH_POINT, to_first_order
@@ -75,6 +76,17 @@ class wright_omega(Primitive):  # noqa: N801
         for _ in range(STEPS):
             w -= (w + mp.log(w) - x) / (1 + 1 / w)
         return w
+
+
+class lambert_w_of_exponential(Composite):  # noqa: N801
+    """W(c·exp(x)) of c and x, ω(x + log c) where that is large: it is as large as x where exp(x) is out of range."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, c: Expr, x: Expr) -> Expr:
+        exponent = x + log(c)
+        return select(exponent - 1, wright_omega(exponent), lambert_w(c * exp(x)))
 
 
 class share_of_odds(Composite):  # noqa: N801

@@ -23,13 +23,16 @@ from sympy import (
     cosh,
     erf,
     exp,
+    expand,
     factor_list,
     factorial,
     gamma,
     log,
     oo,
+    pi,
     sin,
     sinh,
+    sqrt,
     tanh,
 )
 from sympy.core.basic import Basic
@@ -68,7 +71,7 @@ from codegen.functions import (
     tanh_slope,
     tempered_maximum,
 )
-from codegen.functions.bessel import bessel_ratio, log_bessel
+from codegen.functions.bessel import bessel_ratio, damped_bessel, log_bessel, log_besselk
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
@@ -79,16 +82,18 @@ from codegen.functions.exponentials import (
     softened_ramp,
     weighted_log_sum_exp,
 )
-from codegen.functions.gaussian import erf_difference, log_erf_difference
+from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, normal_cdf
+from codegen.functions.improvement import improvement, log_improvement
+from codegen.functions.lambert import lambert_w_of_exponential
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder
 from codegen.functions.ratios import LINES, NUMBERS, ROWS, line_over, log_of_quotient, ratio, reciprocal_gap
-from codegen.functions.special import besseli, beta, lambert_w, wright_omega
+from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
 from codegen.passes.norms import directed, norm, weighted
-from codegen.passes.tails import complemented, difference, log1p_of_tail, log_of_tail, without_decay
-from codegen.walk import indices, postorder
+from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
+from codegen.walk import indices, is_large, postorder
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
@@ -111,9 +116,11 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     cosh: log_cosh,
     erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
+    damped_bessel: lambda n, x: log_bessel(n, x) - x if n == 0 else log(damped_bessel(n, x)),
     expm1: lambda x: x + log1mexp(x),
     gamma: log_gamma,
     gamma_density: log_gamma_density,
+    improvement: log_improvement,
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -138,6 +145,8 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     sinh: lambda x: (log_bessel(Rational(1, 2), x), x),
     expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
+    besselk: lambda n, x: (log_besselk(n, x), Integer(1)),
+    improvement: lambda x: (log_improvement(x), Integer(1)),
     by_logarithm: lambda condition, logarithm, product: (
         select(condition, logarithm, log(product)),
         Integer(1),
@@ -375,8 +384,8 @@ def _log_of_product(argument: Expr) -> Expr | None:
 
 
 def _grows(base: Expr) -> bool:
-    """Whether there is a row for it; of Iᵥ for whole orders alone."""
-    return base.func in GROWTH and not (isinstance(base, besseli) and not base.args[0].is_Integer)
+    """Whether there is a row for it; of Iᵥ and Kᵥ for whole orders alone."""
+    return base.func in GROWTH and not (isinstance(base, (besseli, besselk)) and not base.args[0].is_Integer)
 
 
 def _stable_log(argument: Expr) -> Expr:
@@ -446,8 +455,53 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = without_decay, density, _tempered, _ramp, _distributed, directed, _hyperbolic, _removed, _damped
+    rules = (
+        _line,
+        _without_decay,
+        density,
+        _damped_bessel,
+        _tempered,
+        _ramp,
+        _distributed,
+        directed,
+        _hyperbolic,
+        _removed,
+        _damped,
+    )
     return next((new for rule in rules if (new := rule(node)) is not None), None)
+
+
+def _without_decay(node: Mul) -> Expr | None:
+    """x·exp(x²)·erfc(x) = x·erfcx(x) is one function more."""
+    new = without_decay(node)
+    return _line(new) or new if isinstance(new, Mul) else new
+
+
+def _line(node: Mul) -> Expr | None:
+    """x·erfcx(x), whose derivatives cancel far out as a product's."""
+    for factor in node.args:
+        if isinstance(factor, erfcx) and _has_power(rest := node / factor, factor.args[0].as_coeff_Mul()[1]):
+            return erfcx_line(*factor.args) * (rest / factor.args[0])
+    return None
+
+
+def _damped_bessel(node: Mul) -> Expr | None:
+    """exp(−x)·Iₙ(x), where one is infinite and the other 0; of another exponent by the logarithms, of Kₙ too."""
+    exponent = Add(*[factor.args[0] for factor in node.args if isinstance(factor, exp)])
+    if exponent == 0:
+        return None
+    for factor in node.args:
+        base, k = factor.as_base_exp() if not isinstance(factor, exp) else (factor, S.One)
+        if not (isinstance(base, (besseli, besselk)) and base.args[0].is_Integer and k.is_Integer):
+            continue
+        n, x = base.args
+        others = [f for f in node.args if f is not factor and not isinstance(f, exp)]
+        for sense in (1, -1):
+            if k == 1 and isinstance(base, besseli) and -sense * x in Add.make_args(exponent):
+                return Mul(sense**n, damped_bessel(n, sense * x), exp(exponent + sense * x), *others)
+        growth, rest = GROWTH[base.func](n, x)
+        return Mul(exp(exponent + k * growth), rest**k, *others)
+    return None
 
 
 ROUNDED = 8 * 2.0**-53
@@ -709,9 +763,9 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (complemented, _intercept, _remainder, difference, _gap, of_half_order, _rectified):
+    for rule in (_improvement, complemented, _intercept, _remainder, difference, _gap, of_half_order, _rectified):
         if (new := rule(node)) is not None:
-            return new
+            return _improvement(new) or new if isinstance(new, Add) else new
     if len(node.args) != 2:
         return None
     (c, one), (d, other) = (term.as_coeff_Mul() for term in node.args)
@@ -725,6 +779,20 @@ def _sum(node: Add) -> Expr | None:
         return 2 * d * sinh(other.args[0] / 2) ** 2
     if one == 1 and isinstance(other, cos) and d == -c:
         return 2 * c * sin(other.args[0] / 2) ** 2
+    return None
+
+
+def _improvement(node: Add) -> Expr | None:
+    """a·Φ(z) + b·exp(−z²/2) for a = √(2π)·b·z, which cancels far below 0."""
+    for one, other in permutations(node.args, 2):
+        tails = [factor for factor in Mul.make_args(one) if isinstance(factor, normal_cdf)]
+        powers = [factor for factor in Mul.make_args(other) if isinstance(factor, exp)]
+        if len(tails) != 1 or len(powers) != 1 or is_large(node, LARGE):
+            continue
+        (z,) = tails[0].args
+        size = sqrt(2 * pi) * other / powers[0]
+        if expand(powers[0].args[0] + z**2 / 2) == 0 and expand(one / tails[0] - size * z) == 0:
+            return Add(size * improvement(z), *[term for term in node.args if term not in (one, other)])
     return None
 
 
@@ -784,9 +852,15 @@ def _rectified(node: Add) -> Expr | None:
 
 
 def _lambert_w(node: lambert_w) -> Expr | None:
-    """W(c·exp(a)) = ω(a + log c)."""
-    exponent = _exponent(node.args[0])
-    return None if exponent is None or exponent.is_number else wright_omega(exponent)
+    """W(c·exp(a)) = ω(a + log c) for c > 0."""
+    (argument,) = node.args
+    if (exponent := _exponent(argument)) is not None:
+        return None if exponent.is_number else wright_omega(exponent)
+    powers = [factor.args[0] for factor in Mul.make_args(argument) if isinstance(factor, exp)]
+    c = Mul(*[factor for factor in Mul.make_args(argument) if not isinstance(factor, exp)])
+    if not powers or c.is_number:
+        return None
+    return lambert_w_of_exponential(c, Add(*powers))
 
 
 def _asinh(node: asinh) -> Expr | None:
@@ -794,6 +868,21 @@ def _asinh(node: asinh) -> Expr | None:
     exponent = _exponent(node.args[0])
     return None if exponent is None or exponent.is_number else asinh_exp(exponent)
 
+
+PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
+    _line,
+    _without_decay,
+    density,
+    _damped_bessel,
+    _tempered,
+    _ramp,
+    _distributed,
+    directed,
+    _hyperbolic,
+    _removed,
+    _damped,
+)
+"""What a product may be instead, the first that is."""
 
 RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log: _log,

@@ -23,7 +23,7 @@ from codegen.functions import (
 )
 from codegen.functions.ratios import NUMBERS
 from codegen.functions.ratios import RECIPROCALS as RECIPROCALS_OF_VANISHING
-from codegen.functions.special import besseli, lambert_w
+from codegen.functions.special import besseli, besselk, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
 from codegen.passes.norms import SHORT
@@ -49,7 +49,7 @@ SUMMED = frozenset({exp, cosh, *COMPLEMENTS, *INTERCEPTS})
 IN_DENSITIES = frozenset({exp, smooth.power, Pow, *GAMMAS})
 """Factors of a density, of which one is a gamma function."""
 MULTIPLIED = frozenset(
-    {exp, sinh, cosh, *DECAYING, *DAMPING, *DECAY_OF_TAILS, expm1, besseli, log_sum_exp, hypot, *GAMMAS}
+    {exp, sinh, cosh, *DECAYING, *DAMPING, *DECAY_OF_TAILS, expm1, besseli, besselk, log_sum_exp, hypot, *GAMMAS}
 )
 """What a product is written otherwise for."""
 ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
@@ -215,6 +215,8 @@ def _product(nodes: Nodes, node: Node) -> bool:
     if any(head in ALWAYS and (head is not hypot or power.is_negative) for head, _, power in about):
         return True
     if has_nested_exponentials(nodes, node):
+        return True
+    if besselk in heads and exp in heads:
         return True
     if any(head in GAMMAS for head in heads) and sum(head in IN_DENSITIES for head in heads) > 1:
         return True

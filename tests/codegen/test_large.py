@@ -180,6 +180,12 @@ FORMS: tuple[Expr, ...] = (
     2 ** (-y / 2) * x ** (y / 2 - 1) * exp(-x / 2) / sympy.gamma(y / 2),
     log(z * sympy.gamma(x) / sympy.gamma(x + y)),
     y + sympy.uppergamma(Rational(-5, 2), x),
+    log(x * (1 + erf(x / sqrt(2))) / 2 + exp(-(x**2) / 2) / sqrt(2 * sympy.pi)),
+    y * exp(-x) * sympy.besseli(0, x),
+    z * exp(x - y) * sympy.besselk(1, x),
+    log(y * sympy.besselk(0, x)),
+    sympy.LambertW(y * exp(x)),
+    y * x * exp(x**2) * erfc(x),
 )
 
 

@@ -14,6 +14,7 @@ from sympy import (
     Expr,
     Idx,
     IndexedBase,
+    LambertW,
     Rational,
     Sum,
     Symbol,
@@ -21,6 +22,8 @@ from sympy import (
     asinh,
     atan,
     atanh,
+    besseli,
+    besselk,
     beta,
     binomial,
     cos,
@@ -191,6 +194,21 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "Γ(−3 + 10⁻⁹, x)": (uppergamma(Rational(1, 10**9) - 3, x), [1e-3, 1.99]),
     "E(9/4, x)": (expint(Rational(9, 4), x), BY_SIZE),
     "y + E(7/2, x·y)": (y + expint(Rational(7, 2), x * y), [(1e-10, 0.5), (600.0, 0.5)]),
+    "log EI": (
+        log(x * (1 + erf(x / sqrt(2))) / 2 + exp(-(x**2) / 2) / sqrt(2 * pi)),
+        [-38.0, -20.0, -1.6, -1.4, 3.0, 1e3],
+    ),
+    "EI": (
+        (y - x) * (1 + erf((y - x) / c / sqrt(2))) / 2 + c * exp(-(((y - x) / c) ** 2) / 2) / sqrt(2 * pi),
+        [(1.0, 20.0, 0.0), (2.0, 1.0, 1.5)],
+    ),
+    "exp(−x)·I₀(x)": (exp(-x) * besseli(0, x), [0.3, 25.0, 1e3, -3.0]),
+    "exp(−x)·I₂(x)": (exp(-x) * besseli(2, x), [0.3, 3.0, 1e3]),
+    "Rice": (x * exp(-(x**2 + y**2) / 2) * besseli(0, x * y), [(3.0, 2.0), (40.0, 41.0)]),
+    "log K₀": (log(besselk(0, x)), [0.3, 19.9, 800.0]),
+    "exp(x)·K₁(x)": (exp(x) * besselk(1, x), [0.3, 800.0]),
+    "W(y·exp(x))": (LambertW(y * exp(x)), [(1, 2), (800, 3), (-800, 2), (800, 1e-300), (-3, -2), (0.1, 1e-9)]),
+    "x·exp(x²)·erfc(x)": (x * exp(x**2) * erfc(x), [0.3, 5.0, 18.0, -2.0]),
     "exp(x) − 1 − x": (exp(x) - 1 - x, [*ANYWHERE[:-2], -300.0]),
 }
 
@@ -222,8 +240,8 @@ def slopes(formula: Expr) -> tuple[Graph, list[Expr]]:
     return graph, [formula, *(formula.diff(*one) for one in by)]
 
 
-def truths(written: Sequence[Expr], point: Sequence[float], variables: Sequence[Symbol]) -> list[Any]:
-    with mpmath.workdps(400):
+def truths(name: str, written: Sequence[Expr], point: Sequence[float], variables: Sequence[Symbol]) -> list[Any]:
+    with mpmath.workdps(60 if "K" in name else 400):  # of Kₙ mpmath takes minutes for 400
         at = [mpmath.mpf(number) for number in point]
         return [lambdify(variables, one, "mpmath")(*at) for one in written]
 
@@ -237,7 +255,9 @@ def wrong(name: str, run: Any, graph: Graph, written: Sequence[Expr], dtype: Any
         if any(number and not least < abs(number) < most for number in given):
             continue
         point = [float(dtype(number)) for number in given]
-        for output, value, truth in zip(graph.outputs, run(point), truths(written, point, variables), strict=True):
+        for output, value, truth in zip(
+            graph.outputs, run(point), truths(name, written, point, variables), strict=True
+        ):
             if not least < abs(truth) < most:
                 continue
             if not abs(float(value) - float(truth)) <= tolerance * abs(float(truth)):
@@ -341,7 +361,7 @@ def test_the_oracle_has_them_at_any_precision(name: str) -> None:
     for given in FORMULAS[name][1][1::4]:
         point = given if isinstance(given, tuple) else (given,)
         exact = evaluate_exactly(graph, dict(zip((v.name for v in variables), point)), digits=60)
-        for output, truth in zip(graph.outputs, truths(written, point, variables), strict=True):
+        for output, truth in zip(graph.outputs, truths(name, written, point, variables), strict=True):
             if abs(truth) > 1e-300:
                 assert abs(exact[output][()] - truth) <= 1e-40 * abs(truth), (output, point)
 
@@ -360,3 +380,29 @@ def test_a_likelihood_over_samples_sees_the_logarithm_of_its_densities() -> None
             for part in (logarithm, logarithm.diff(a))
         ]
     np.testing.assert_allclose(function(600.0, 500.0, places), exact, rtol=1e-13)
+
+
+@pytest.mark.parametrize("place", [-100.0, -1e3])
+def test_the_logarithm_of_an_expected_improvement_far_out(place: float) -> None:
+    """There erf + 1 has no digits, so that the truth is by erfc."""
+    graph, _ = slopes(FORMULAS["log EI"][0])
+
+    def exact(z: mpmath.mpf) -> mpmath.mpf:
+        return mpmath.log(z * mpmath.erfc(-z / mpmath.sqrt(2)) / 2 + mpmath.npdf(z))
+
+    with mpmath.workdps(60):
+        expected = [float(mpmath.diff(exact, place, order)) for order in range(3)]
+    values = evaluate(optimise(graph)[0], {"x": place})
+    np.testing.assert_allclose([values[output] for output in graph.outputs], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("place", [1e3, 1e6])
+def test_the_scaled_complement_times_its_argument_far_out(place: float) -> None:
+    graph, _ = slopes(FORMULAS["x·exp(x²)·erfc(x)"][0])
+    values = evaluate(optimise(graph)[0], {"x": place})
+    # The first terms of its expansion and of its derivatives; those left out are 10⁻¹⁶ of the first at 10³.
+    t = place**-2
+    series = [1 - t / 2 + 3 / 4 * t**2, (1 - 3 * t + 45 / 4 * t**2) / place**3, (-3 + 15 * t - 315 / 4 * t**2) * t**2]
+    np.testing.assert_allclose(
+        [values[output] for output in graph.outputs], np.array(series) / np.sqrt(np.pi), rtol=1e-13
+    )
