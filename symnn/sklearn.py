@@ -396,6 +396,10 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):  # type: ignore[mis
     Rows that weigh 2 are like rows given twice, and rows that weigh 0 like none: to rounding where a batch holds all
     rows, as L-BFGS does; else in the mean over the batches.
 
+    >>> x = np.linspace(-1, 1, 200)[:, None]
+    >>> NetworkClassifier((8,), "tanh", random_state=0).fit(x, x[:, 0] > 0.2).predict([[0.0], [0.5]])
+    array([False,  True])
+
     Fitted: ``classes_``, ``network_`` (a :class:`~symnn.network.Network`, whose formulas can be printed), ``theta_``,
     ``scaling_``, ``coefs_``, ``intercepts_``, ``loss_``, ``loss_curve_``, ``n_iter_``, ``n_features_in_``.
     """

@@ -23,7 +23,7 @@ import numpy as np
 Data = tuple[np.ndarray, np.ndarray]
 SEEDS = 5
 HIDDEN = (32, 32)
-COLD_RUNS = 3
+COLD_RUNS = 5
 
 
 def data_sets() -> Mapping[str, tuple[str, Callable[[], Data]]]:
@@ -117,21 +117,21 @@ def cold(maker: str, rows: int) -> float:
     return time.process_time() - before
 
 
-def cold_rows(rows: int) -> str:
+def in_new_process(maker: str, rows: int, bytecode: str) -> float:
+    """The same of a process of its own, with an empty cache, and bytecode as pip leaves it of installed packages."""
+    with TemporaryDirectory() as folder:
+        environment = {
+            **os.environ, "SYMNN_CACHE_DIR": folder, "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": "",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "tests.benchmarks.estimators", "--cold", maker, str(rows)]
+        return float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+
+
+def cold_rows(rows: int, bytecode: str) -> str:
     """One row of the second table."""
-    seconds: dict[str, list[float]] = {maker: [] for maker in MAKERS}
-    with TemporaryDirectory() as bytecode:  # of packages that pip has installed it is there
-        for run in range(1 + COLD_RUNS):
-            for maker, found in seconds.items():
-                with TemporaryDirectory() as folder:
-                    environment = {
-                        **os.environ, "SYMNN_CACHE_DIR": folder, "OPENBLAS_NUM_THREADS": "1",
-                        "PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": "",
-                    }  # fmt: skip
-                    command = [sys.executable, "-m", "tests.benchmarks.estimators", "--cold", maker, str(rows)]
-                    ended = subprocess.run(command, env=environment, capture_output=True, check=True)
-                    found += [float(ended.stdout)] if run else []
-    own, other = (median(found) for found in seconds.values())
+    runs = [[in_new_process(maker, rows, bytecode) for maker in MAKERS] for _ in range(COLD_RUNS)]
+    own, other = map(median, zip(*runs))
     return f"| {rows:,} | {own:.2f} | {other:.2f} | {own / other:.2f} |"
 
 
@@ -165,8 +165,11 @@ def main() -> None:
         return
     print("\nIn a new process with an empty cache of ours, importing the estimator included, processor seconds\n")
     print("| rows | symnn | scikit-learn | ratio |\n| --- | --- | --- | --- |")
-    for rows in (500, 2000, 8000):
-        print(cold_rows(rows), flush=True)
+    with TemporaryDirectory() as bytecode:
+        for maker in MAKERS:
+            in_new_process(maker, 100, bytecode)
+        for rows in (500, 2000, 8000):
+            print(cold_rows(rows, bytecode), flush=True)
 
 
 if __name__ == "__main__":
