@@ -8,49 +8,52 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from codegen.cfunctions import CFunc, cfunc
-from codegen.compiler import compile
-from codegen.derive import (
-    PathCount,
-    RowGradients,
-    SparseHessian,
-    SparseJacobian,
-    SparseRows,
-    count_paths,
-    gauss_newton,
-    gradient,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    laplacian,
-    mixed_partials,
-    partials,
-    per_sample_gradients,
-    row_gradients,
-    sparse_hessian,
-    sparse_jacobian,
-    vjp,
-)
-from codegen.errors import (
-    CheckError,
-    CodegenError,
-    DerivationError,
-    EmitError,
-    GraphError,
-    PrecisionWarning,
-    ReadableCodeWarning,
-)
-from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
-from codegen.functions.matrices import cholesky, det_sign, inverse, logdet, solve
-from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
-from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
-from codegen.passes import PassReport, optimise
-from codegen.read import from_expressions
-from codegen.read.custom import function
-from codegen.read.padding import padded
-from codegen.runtime.function import CompiledFunction, CompileReport
-from codegen.schedule.target import Target
+from codegen.uncollected import made_to_stay
+
+with made_to_stay():
+    from codegen.cfunctions import CFunc, cfunc
+    from codegen.compiler import compile
+    from codegen.derive import (
+        PathCount,
+        RowGradients,
+        SparseHessian,
+        SparseJacobian,
+        SparseRows,
+        count_paths,
+        gauss_newton,
+        gradient,
+        hessian,
+        hvp,
+        jacobian,
+        jvp,
+        laplacian,
+        mixed_partials,
+        partials,
+        per_sample_gradients,
+        row_gradients,
+        sparse_hessian,
+        sparse_jacobian,
+        vjp,
+    )
+    from codegen.errors import (
+        CheckError,
+        CodegenError,
+        DerivationError,
+        EmitError,
+        GraphError,
+        PrecisionWarning,
+        ReadableCodeWarning,
+    )
+    from codegen.functions.extrema import Maximum, Minimum, argmax, argmin
+    from codegen.functions.matrices import cholesky, det_sign, inverse, logdet, solve
+    from codegen.functions.random_numbers import random_normal, random_reaches, random_uniform
+    from codegen.ir.graph import Equation, Graph, Index, Reduction, Variable, sample_extent
+    from codegen.passes import PassReport, optimise
+    from codegen.read import from_expressions
+    from codegen.read.custom import function
+    from codegen.read.padding import padded
+    from codegen.runtime.function import CompiledFunction, CompileReport
+    from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
     from codegen.export import write_c, write_javascript, write_object

@@ -67,13 +67,41 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
 
 
+def elementwise(function: Callable[..., Any], dtype: Dtype, width: int, **options: Any) -> Any:
+    """An njit function ``apply(x, …, out)`` that stores ``function(lanes, x, …)`` of every element in ``out``.
+
+    It takes contiguous 1-d arrays of the dtype and of one length, unchecked; ``out`` may be one of the arguments.
+    ``options`` are Numba's.
+    """
+    from numba import njit, types
+    from numba.core.cgutils import unpack_tuple
+    from numba.extending import intrinsic
+
+    from codegen.emit.lanes import BranchingLanes, store_each
+
+    @intrinsic
+    def loop(typing_context: Any, arrays: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            views = [context.make_array(arrays.dtype)(context, builder, v) for v in unpack_tuple(builder, *values)]
+            store_each(function, BranchingLanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
+            return context.get_dummy_value()
+
+        return types.void(arrays), generate
+
+    @njit(**options)
+    def apply(*arrays: Any) -> None:
+        loop(arrays)
+
+    return apply
+
+
 @cache
 def _function(name: str) -> Any:
     """The function: a plain one for Python, which jitted code finds overloaded."""
     from numba import types
     from numba.extending import intrinsic, overload
 
-    from codegen.emit.lanes import Lanes, elementwise
+    from codegen.emit.lanes import Lanes
     from codegen.emit.vectormath import form_of
 
     form = form_of(name)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import combinations_with_replacement
+from itertools import chain, combinations_with_replacement
 from typing import Any, cast
 
 import numpy as np
@@ -108,6 +108,14 @@ def _curvature(network: Parametrised, dtype: Dtype, share: float, theta: np.ndar
     return (share * matrix,)
 
 
+def _several(
+    function: Callable[..., Parts], shares: Sequence[float], parts: Sequence[Arrays], *given: Any
+) -> list[Parts]:
+    """What each of some partitions gives; ``given``: the network, the dtype, theta and what stands behind the data."""
+    network, dtype, theta, *more = given
+    return [function(network, dtype, share, theta, part, *more) for share, part in zip(shares, parts)]
+
+
 def _in_order(function: CompiledFunction, theta: np.ndarray, v: np.ndarray, arrays: Arrays) -> Iterator[np.ndarray]:
     """The arguments as they stand in the function, whose direction may come before or behind the data."""
     rest = iter(arrays)
@@ -128,7 +136,18 @@ class Objective:
     ``objective(theta)`` gives loss and gradient in float64, as SciPy's ``minimize(…, jac=True)`` takes them. The loss
     is the mean over all samples, with the penalties of the network.
 
+    A task goes through all partitions that lie with a worker, or its part of them where that has several threads.
+
     Raises :class:`SymnnError` for networks with dropout, noise or batch_norm, :class:`DataError` without partitions.
+
+    >>> from symnn.network import dense
+    >>> network = Network(1, (dense(1),), "mean_squared_error")
+    >>> x = np.linspace(-1, 1, 90)[:, None]
+    >>> parts = [(x[n : n + 30], 3 * x[n : n + 30]) for n in (0, 30, 60)]
+    >>> with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None) as client:
+    ...     theta, losses = Objective(client, network, parts).minimise(np.zeros(2))
+    >>> round(float(theta[0]), 6), losses[-1] < 1e-12
+    (3.0, True)
     """
 
     def __init__(self, client: Any, network: Parametrised, parts: Sequence[Any], *, dtype: Any = "float64") -> None:
@@ -142,6 +161,7 @@ class Objective:
         counts = client.gather([client.submit(_samples, part, weighted, pure=False) for part in self._parts])
         self.samples = float(sum(counts))
         self._shares = [count / self.samples for count in counts]
+        self._groups = _groups(client.who_has(self._parts), [part.key for part in self._parts], client.nthreads())
 
     def __call__(self, theta: np.ndarray) -> tuple[float, Floats]:
         """The loss and its gradient at these parameters."""
@@ -186,11 +206,20 @@ class Objective:
     def _sum(self, function: Callable[..., Parts], theta: np.ndarray, *more: np.ndarray) -> Parts:
         """What all partitions give, added up."""
         at = self._vector("theta", theta)
+        given = self.network, self.dtype, at, *more
         futures = [
-            self.client.submit(function, self.network, self.dtype, share, at, part, *more, pure=False)
-            for share, part in zip(self._shares, self._parts)
+            self.client.submit(
+                _several,
+                function,
+                [self._shares[n] for n in group],
+                [self._parts[n] for n in group],
+                *given,
+                pure=False,
+            )
+            for group in self._groups
         ]
-        return in_pairs(self.client.gather(futures))
+        found = dict(zip(chain(*self._groups), chain(*self.client.gather(futures))))
+        return in_pairs([found[number] for number in range(len(found))])
 
 
 def _by_lbfgs(objective: Objective, start: Iterate) -> Iterator[Iterate]:
@@ -240,6 +269,23 @@ class _Squares:
 
     def pause(self) -> None:
         """Nobody asks it to end."""
+
+
+def _groups(
+    places: Mapping[str, Sequence[str]], keys: Sequence[str], threads: Mapping[str, int]
+) -> tuple[tuple[int, ...], ...]:
+    """The numbers of the partitions that one task goes through: those that lie with a worker, a part for each thread.
+
+    A task costs some milliseconds whatever it does, and on a busy machine many times that.
+
+    >>> _groups({"a": ["w"], "b": ["v"], "c": ["w"], "d": ["w"]}, ["a", "b", "c", "d"], {"v": 1, "w": 2})
+    ((0, 3), (2,), (1,))
+    """
+    lying: dict[str, list[int]] = {}
+    for number, key in enumerate(keys):
+        lying.setdefault(next(iter(places.get(key, ())), ""), []).append(number)
+    shared = ((numbers, threads.get(worker, 1)) for worker, numbers in lying.items())
+    return tuple(tuple(numbers[n::count]) for numbers, count in shared for n in range(min(count, len(numbers))))
 
 
 def in_pairs(parts: Sequence[Parts]) -> Parts:

@@ -6,18 +6,18 @@ beside its arithmetic is paid once for all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import inf, isfinite
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sympy import Indexed
+from sympy import Expr, Indexed
 from sympy.core.basic import Basic
 
-from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, compile
+from codegen import CompiledFunction, Equation, Graph, Index, Reduction, Variable, compile, sample_extent
 from codegen.dtypes import Dtype
 from codegen.walk import base_name, rewrite, subscripts
 from symnn.arrays import Floats, real
@@ -26,9 +26,10 @@ from symnn.descent import Descent
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.evaluation import probabilities
 from symnn.given import called, whole_number
+from symnn.layers.writing import FIRST, SEED, Parameter
 from symnn.network import Network
 from symnn.optimisers import OPTIMISERS, Optimiser
-from symnn.parametrised import Model
+from symnn.parametrised import GivenGraph, Model
 from symnn.schedules import SCHEDULES
 from symnn.training import data_and_settings, settings_of
 from symnn.training.rows import fitted
@@ -97,8 +98,10 @@ def ensemble(
     parameters of the epoch that was best for it; with ``patience`` training ends when none has become better for so
     long.
 
-    Raises :class:`SymnnError` for networks with dropout, noise or batch_norm, sequences whose length each call decides,
-    a clipped gradient, L-BFGS, and a schedule that looks at losses.
+    A member's dropout and noise are those of its seed, and its running averages its own, as if it was trained alone.
+
+    Raises :class:`SymnnError` for sequences whose length each call decides, several inputs, a clipped gradient, L-BFGS,
+    and a schedule that looks at losses.
 
     >>> x = np.linspace(-1, 1, 200)[:, None]
     >>> from symnn.layers.dense import dense
@@ -118,12 +121,16 @@ def ensemble(
     _check(network, chosen)
     thetas = [network.initial_parameters(seed) for seed in firsts]
     rows, held, _ = (part.arrays for (part,) in fitted(network.compile(dtype), dataset, chosen.class_weights))
-    is_weighted = len(rows) > len(network.data)
+    is_weighted = len(rows) > 1 + len(network.target_variables)
     model, losses_of = _compiled(network.with_weights if is_weighted else network, count, dtype)
+    judged = held if len(held[0]) else rows
+    if network.draws:
+        seed_of_each = np.array(firsts, np.uint64).view(np.int64)
+        rows = (*rows, np.tile(seed_of_each, (len(rows[0]), 1)))
     optimiser = OPTIMISERS[chosen.optimiser]
     numbers = {name: getattr(chosen, name) for name in optimiser.settings if name != "learning_rate"}
     descent = Descent(model, np.stack(thetas, axis=-1).ravel(), _with_rates(optimiser), **numbers)
-    losses, best = _trained(chosen, losses_of, descent, rates, rows, held)
+    losses, best = _trained(chosen, losses_of, descent, rates, rows, judged)
     members_found = tuple(Checkpoint.of(network, np.ascontiguousarray(best[:, n]), dataset) for n in range(count))
     return Ensemble(members_found, losses)
 
@@ -131,10 +138,8 @@ def ensemble(
 def _check(network: Network, settings: Any) -> None:
     if not isinstance(network, Network):
         raise SymnnError(f"network: found {type(network).__name__}, expected a network of layers")
-    if network.differs or network.takes_sequences or len(network.input_variables) != 1 or network.steps != "all":
-        raise SpecError(
-            "network: found dropout, noise, batch_norm, several inputs or sequences of any length, expected none"
-        )
+    if network.takes_sequences or len(network.input_variables) != 1 or network.steps != "all":
+        raise SpecError("network: found several inputs or sequences of any length, expected neither for an ensemble")
     if settings.optimiser not in OPTIMISERS or settings.gradient_clip is not None:
         raise SpecError("settings: found lbfgs or gradient_clip, expected neither for an ensemble")
     if settings.schedule.name == "plateau":
@@ -144,11 +149,14 @@ def _check(network: Network, settings: Any) -> None:
 # --- the graph ------------------------------------------------------------------------------------------------------
 
 
-def of_members(network: Network, count: int) -> Graph:
-    """The graph of so many networks alike: ``loss`` of each, and ``total``, their sum.
+def of_members(graph: Graph, parameters: Collection[str], count: int) -> Graph:
+    """The graph of so many networks alike, each with parameters of its own: ``loss`` of each, and ``total``, their sum.
+
+    Where random numbers are drawn their seeds are integers of samples and members, the same for all samples.
 
     >>> from symnn.layers.dense import dense
-    >>> print(of_members(Network(2, (dense(1),), "mean_squared_error"), 3))
+    >>> network = Network(2, (dense(1),), "mean_squared_error")
+    >>> print(of_members(network.graph, network.layout, 3))
     inputs W1[1, 2, 3], b1[1, 3], x[S, 2], y[S, 1]
     z1[s, t, member] = Σ_d W1[t, d, member]*x[s, d]
     output[s, t, member] = b1[t, member] + z1[s, t, member]
@@ -157,9 +165,10 @@ def of_members(network: Network, count: int) -> Graph:
     total = Σ_member loss[member]
     outputs loss, total
     """
-    graph = network.training_graph
     member = Index("member", count)
-    wide = {v.name: Variable(v.name, (*v.shape, count)) for v in graph.inputs if v.name in network.layout}
+    wide = {v.name: Variable(v.name, (*v.shape, count)) for v in graph.inputs if v.name in parameters}
+    if SEED in graph.inputs:
+        wide[SEED.name] = Variable(SEED.name, (sample_extent(), count), "integer")
     known = 0
     while known < len(wide):  # once more where a step reads what stands further down
         known = len(wide)
@@ -168,12 +177,14 @@ def of_members(network: Network, count: int) -> Graph:
                 wide.setdefault(equation.name, Variable(equation.name, (*equation.variable.shape, count)))
     equations = []
     for equation in graph.equations:
+        samples = subscripts(equation.target)[:1]  # the first axis of what layers draw
 
-        def rule(node: Basic) -> Basic | None:
+        def rule(node: Basic, samples: tuple[Expr, ...] = samples) -> Basic | None:
             is_reference = isinstance(node, Indexed) or (node.is_Symbol and not node.is_Integer)
             if not is_reference or base_name(node) not in wide:
                 return None
-            return wide[base_name(node)][(*subscripts(node), member)]
+            place = samples if base_name(node) == SEED.name else subscripts(node)
+            return wide[base_name(node)][(*place, member)]
 
         if equation.name in wide:
             target, body = rewrite(equation.target, rule), rewrite(equation.body, rule)
@@ -186,15 +197,36 @@ def of_members(network: Network, count: int) -> Graph:
     return Graph(inputs, (*equations, total), (loss, "total"))
 
 
+@dataclass(frozen=True)
+class _Members(GivenGraph):
+    """Such a graph as what training works at."""
+
+    network: Network | None = None
+
+    @property
+    def _parameters(self) -> Mapping[str, Parameter]:
+        assert self.network is not None
+        flat = zip(super()._parameters.items(), self.network._parameters.values(), strict=True)
+        return {name: replace(found, averages=alone.averages) for (name, found), alone in flat}
+
+    @property
+    def averaged(self) -> Mapping[str, str]:
+        assert self.network is not None
+        return self.network.averaged
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        return tuple(name for name in super().numbers if name != FIRST.name)
+
+
 @lru_cache(maxsize=32)
 def _compiled(network: Network, count: int, dtype: Dtype) -> tuple[Model, CompiledFunction]:
     """The model that is trained, and the function of the losses of its members."""
-    graph = of_members(network, count)
-    shapes = {variable.name: variable.shape for variable in graph.inputs}
-    parts = {name: np.zeros([int(n) for n in shapes[name]]) for name in network.layout}
-    model = Model.from_graph(graph.with_outputs("total"), parts, ["x"], loss="total", dtype=dtype)
+    trained, judged = (of_members(graph, network.layout, count) for graph in (network.training_graph, network.graph))
+    given = GivenGraph.of(trained.with_outputs("total"), [*network.layout], [network.input_variables[0].name], "total")
+    members = _Members(given.stated, given.initial, given.inputs, None, network=network)
     pack = {"theta": [*network.layout]}
-    return model, compile(graph.with_outputs("loss"), dtype=dtype, pack=pack, tier="light")
+    return members.compile(dtype), compile(judged.with_outputs("loss"), dtype=dtype, pack=pack, tier="light")
 
 
 def _with_rates(optimiser: Optimiser) -> Optimiser:
@@ -216,12 +248,11 @@ def _trained(
     descent: Descent,
     rates: Floats,
     rows: Arrays,
-    held: Arrays,
+    judged: Arrays,
 ) -> tuple[Floats, np.ndarray]:
     """The losses of every epoch, and of each member the parameters of its best one, a column."""
     count = len(rates)
     checked = descent.checked(*rows)
-    judged = held if len(held[0]) else rows
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     schedule = SCHEDULES[settings.schedule.name]
     factor, factors = schedule.start(1.0, settings.epochs, [], **dict(settings.schedule.parameters))

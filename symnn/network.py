@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sympy import Expr, Integer, Mul, Rational
@@ -33,8 +33,10 @@ from symnn.models import sentence
 from symnn.parametrised import Model, ParameterSlice, Parametrised
 from symnn.shapes import Counting, Inputs, Named, Shape, check_steps, extents, input_shape, read_inputs
 from symnn.shown import shows
-from symnn.spec import Spec, load_spec
 from symnn.suggest import quote
+
+if TYPE_CHECKING:
+    from symnn.spec import Spec
 
 __all__ = ["Layer", "Model", "Network", "ParameterSlice", "dense", "flatten"]
 
@@ -141,6 +143,8 @@ class Network(Parametrised, Fields):
 
         Raises :class:`SpecError` naming file and field.
         """
+        from symnn.spec import Spec, load_spec  # with YAML a tenth of importing what a network in Python needs
+
         spec = source if isinstance(source, Spec) else load_spec(source)
         return cls(spec.inputs, spec.layers, spec.loss, spec.weight_decay, spec, spec.l1, spec.steps)
 

@@ -102,7 +102,8 @@ def averaging(optimiser: Optimiser) -> Optimiser:
 
 @lru_cache(maxsize=16)
 def _compiled(optimiser: Optimiser, dtype: Dtype) -> CompiledFunction:
-    return compile(optimiser.graph, dtype=dtype, schedule="loops")
+    # LLVM's passes on loops find nothing in these: calls take as long.
+    return compile(optimiser.graph, dtype=dtype, schedule="loops", tier="light")
 
 
 def _gradient_descent(theta: Expr, g: Expr, learning_rate: Expr, **_: Expr) -> Mapping[str, Expr]:

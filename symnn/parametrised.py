@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
-from typing import Any, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -32,8 +32,10 @@ from symnn.initialisers import INITIALISERS
 from symnn.layers.writing import FIRST, SEED, Parameter, weights
 from symnn.losses import Loss
 from symnn.objective import Objective
-from symnn.spec import Spec
 from symnn.suggest import canonical, quote, unknown
+
+if TYPE_CHECKING:
+    from symnn.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -309,16 +311,17 @@ class Parametrised(ABC):
         cache: bool = True,
         threads: int = 1,
         checkpoint: Checkpoint = None,
+        tier: TierName = "full",
     ) -> Model:
         """The compiled functions of these equations; each is compiled when it is first used.
 
         ``threads`` may work at one call on large batches; the results are the same to the bit for any number, and for
         any ``checkpoint``: recurrent layers keep every so-manieth step for the way back and compute the rest again, as
-        :func:`codegen.compile` says.
+        :func:`codegen.compile` says; so it says what a ``tier`` is, by which the bits are the same too.
         """
         one_of("schedule", schedule, get_args(ScheduleName))
         threads = whole_number("threads", threads, 1)
-        return Model(self, dtype_name(dtype), schedule, cache, threads, checkpoint_of(checkpoint))
+        return Model(self, dtype_name(dtype), schedule, cache, threads, checkpoint_of(checkpoint), tier)
 
 
 @dataclass(frozen=True)
@@ -341,6 +344,7 @@ class Model:
     cache: bool = True
     threads: int = 1
     checkpoint: Checkpoint = None
+    tier: TierName = "full"
 
     @classmethod
     @called(SymnnError)
@@ -405,7 +409,8 @@ class Model:
         """
         graph, (output,) = self.network.graph, self.network.forward_graph.outputs
         # Called once an epoch: what LLVM's passes on loops take would not come back.
-        return self._compile(graph.with_outputs(*graph.outputs, output), tier="light")
+        tier: TierName = "light" if self.tier == "full" else self.tier
+        return replace(self, tier=tier)._compile(graph.with_outputs(*graph.outputs, output))
 
     @cached_property
     def value_and_grad(self) -> CompiledFunction:
@@ -455,15 +460,11 @@ class Model:
         arrays = (x, *(() if y is None else (y,)), *others)
         return Objective([(self.value_and_grad, arrays)], self.network.parameter_count, self.dtype)
 
-    def _compile(
-        self, graph: Graph, results: Mapping[str, list[str]] | None = None, tier: TierName | None = None
-    ) -> CompiledFunction:
+    def _compile(self, graph: Graph, results: Mapping[str, list[str]] | None = None) -> CompiledFunction:
         """The graph as a function of theta; ``results`` are those that are laid end to end."""
         pack = {"theta": list(self.network.layout), **(results or {})}
         options: dict[str, Any] = {"schedule": self.schedule, "cache": self.cache, "threads": self.threads}
-        if tier is not None:
-            options["tier"] = tier
-        return compile(graph, dtype=self.dtype, pack=pack, checkpoint=self.checkpoint, **options)
+        return compile(graph, dtype=self.dtype, pack=pack, checkpoint=self.checkpoint, tier=self.tier, **options)
 
 
 # --- graphs that are given ----------------------------------------------------------------------------------------

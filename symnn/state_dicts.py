@@ -106,6 +106,11 @@ def by_names(network: Network, theta: np.ndarray, names: Iterable[str]) -> dict[
     """The arrays of these names, which are those of a state_dict; the counters of BatchNorm are left out.
 
     Raises :class:`DataError` where they are not those of the network's layers.
+
+    >>> from symnn.network import dense
+    >>> network = Network(2, (dense(1),), "mean_squared_error")
+    >>> by_names(network, np.array([1.0, 2.0, 3.0]), ["0.weight", "0.bias"])
+    {'0.weight': array([[1., 2.]]), '0.bias': array([3.])}
     """
     wanted = [name for name in names if name.rpartition(".")[2] != _COUNTER]
     parts = network.split(read_vector("theta", theta, network.parameter_count, DataError))
@@ -144,7 +149,16 @@ def load(path: str | os.PathLike[str], network: Network, modules: Sequence[str] 
 
 
 def write(path: str | os.PathLike[str], network: Network, theta: np.ndarray, modules: Sequence[str]) -> None:
-    """Write theta as a safetensors file of a state_dict, with the names that :func:`to_arrays` gives."""
+    """Write theta as a safetensors file of a state_dict, with the names that :func:`to_arrays` gives.
+
+    >>> import tempfile
+    >>> from symnn.network import dense
+    >>> network = Network(2, (dense(1),), "mean_squared_error")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(f"{folder}/line.safetensors", network, np.array([1.0, 2.0, 3.0]), ["line"])
+    ...     load(f"{folder}/line.safetensors", network)
+    array([1., 2., 3.])
+    """
     target = file_path(path, CheckpointError)
     arrays = {name: np.ascontiguousarray(array) for name, array in to_arrays(network, theta, modules).items()}
     write_atomically(target, save(arrays, {"format": "pt"}))

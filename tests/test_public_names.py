@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 
 import pytest
 
 import codegen
+import codegen.functions
 import codegen.numeric
 import codegen.page
 import symnn
@@ -15,6 +17,7 @@ import symnn.inspect
 ELSEWHERE = {
     "Axis": "chart",
     "PathCount": "count_paths",
+    "Price": "Operation",
     "ReadableCodeWarning": "compile",
     "RowGradients": "row_gradients",
     "Ensemble": "ensemble",
@@ -30,9 +33,32 @@ ELSEWHERE = {
 
 
 @pytest.mark.parametrize(
-    "module", [codegen, codegen.numeric, codegen.page, symnn, symnn.inspect], ids=lambda module: module.__name__
+    "module",
+    [codegen, codegen.functions, codegen.numeric, codegen.page, symnn, symnn.inspect],
+    ids=lambda module: module.__name__,
 )
 def test_every_public_name_has_an_example(module: ModuleType) -> None:
-    shown = {name for name in module.__all__ if ">>>" in (getattr(module, name).__doc__ or "")}
-    missing = set(module.__all__) - shown
+    public = {name for name in module.__all__ if callable(getattr(module, name))}
+    shown = {name for name in public if ">>>" in (getattr(module, name).__doc__ or "")}
+    missing = public - shown
     assert missing == {name for name in missing if ELSEWHERE.get(name) in shown}
+
+
+DOORS = {
+    "distributed": {"Objective"},
+    "jax": {"function"},
+    "keras": {"channels_first", "load_weights", "save_weights"},  # load needs a file that Keras has written
+    "onnx": {"load", "save", "save_derivatives"},
+    "sklearn": {"NetworkClassifier", "NetworkRegressor"},
+    "state_dicts": {"by_names", "from_arrays", "load", "to_arrays", "write"},
+    "torch": {"from_module", "function", "graph_of"},
+}
+"""The functions and classes of each door, each of which its docstring shows, or that of its module."""
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_every_door_has_an_example(name: str) -> None:
+    module = pytest.importorskip(f"symnn.{name}", exc_type=Exception)
+    said = "\n".join(each.__doc__ or "" for each in (module, *(getattr(module, n) for n in DOORS[name])))
+    shown = "\n".join(line for line in said.splitlines() if re.match(r"\s*(>>>|\.\.\.)", line))
+    assert {n for n in DOORS[name] if not re.search(rf"\b{n}\(", shown)} == set()

@@ -1,8 +1,8 @@
 """How generated code calls special functions: by which name, and which C functions of SciPy that takes.
 
 One row a function, which both kinds of code use: vector code in its lanes, and the readable module, which calls it by
-name, in one. What a row stands for is in :mod:`~codegen.emit.special`: code of our own, or a C function of SciPy in
-each lane. SciPy has these as pointers into a library that lies elsewhere in every process, so machine code refers to
+name, in one. What a row stands for is in :mod:`~codegen.emit.special_forms`: code of our own, or a C function of SciPy
+in each lane. SciPy has these as pointers into a library that lies elsewhere in every process, so machine code refers to
 them by a name, and :func:`require` makes the names known before the code is loaded. Everything is computed in float64
 and rounded to the type of the arguments.
 

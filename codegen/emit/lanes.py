@@ -1,4 +1,4 @@
-"""SIMD lanes: arithmetic on one vector type, as LLVM instructions that an ``@intrinsic`` emits.
+"""SIMD lanes: arithmetic on one vector type, as LLVM instructions.
 
 Every operation rounds once, as IEEE 754 says, and carries no fast-math flag, so that a lane holds the same bits
 whatever the width and the lane. A product and a sum are fused where :meth:`Lanes.fma` says so and nowhere else: Numba's
@@ -14,12 +14,10 @@ from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from codegen.cached import cached_property
 from codegen.dtypes import Dtype
+from codegen.emit.control import counted
 from codegen.emit.instructions import begun, function_of
 from codegen.errors import EmitError
 
@@ -143,9 +141,7 @@ class Lanes:
         kind = self.format.suffix if self.width == 1 else f"v{self.width}{self.format.suffix}"
         arguments = [self.real(operand) for operand in operands]
         signature = ir.FunctionType(self.real_type, [self.real_type] * len(arguments))
-        return self.builder.call(
-            cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.{name}.{kind}"), arguments
-        )
+        return self.builder.call(function_of(self.builder.module, signature, f"llvm.{name}.{kind}"), arguments)
 
     # --- comparisons and choices ----------------------------------------------------------------------------------
 
@@ -307,7 +303,7 @@ class Lanes:
 
         def call(builder: ir.IRBuilder, *numbers: Value) -> Value:
             signature = ir.FunctionType(ir.DoubleType(), [ir.DoubleType()] * len(numbers))
-            return builder.call(cgutils.get_or_insert_function(builder.module, signature, name), numbers)
+            return builder.call(function_of(builder.module, signature, name), numbers)
 
         return self.per_lane(name, call, *arguments)
 
@@ -339,7 +335,7 @@ class Lanes:
         signature = ir.FunctionType(
             self.real_type, [self.real_type.as_pointer(), ir.IntType(32), mask.type, self.real_type]
         )
-        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.load.{self._masked}")
+        function = function_of(self.builder.module, signature, f"llvm.masked.load.{self._masked}")
         return self.builder.call(function, [self._as_vector(pointer), ir.IntType(32)(self.size), mask, self.real(0.0)])
 
     def store_first(self, a: Operand, pointer: ir.Value, count: ir.Value) -> None:
@@ -355,7 +351,7 @@ class Lanes:
         signature = ir.FunctionType(
             ir.VoidType(), [self.real_type, self.real_type.as_pointer(), ir.IntType(32), mask.type]
         )
-        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.masked.store.{self._masked}")
+        function = function_of(self.builder.module, signature, f"llvm.masked.store.{self._masked}")
         self.builder.call(function, [self.real(a), self._as_vector(pointer), ir.IntType(32)(self.size), mask])
 
     def _store_parts(self, vector: ir.Value, pointer: ir.Value, count: int) -> None:
@@ -408,9 +404,9 @@ def _define_per_lane(function: ir.Function, lanes: Lanes, scalar: Callable[..., 
         builder.ret(_through_double(scalars, scalar, function.args))
         return
     place = builder.alloca(lanes.real_type)
-    with cgutils.for_range(builder, index(lanes.width)) as loop:
-        value = _through_double(scalars, scalar, [builder.extract_element(a, loop.index) for a in function.args])
-        builder.store(builder.insert_element(builder.load(place), value, loop.index), place)
+    with counted(builder, index(lanes.width)) as (lane, _):
+        value = _through_double(scalars, scalar, [builder.extract_element(a, lane) for a in function.args])
+        builder.store(builder.insert_element(builder.load(place), value, lane), place)
     builder.ret(builder.load(place))
 
 
@@ -434,31 +430,6 @@ def _integer_constant(dtype: Dtype, width: int, value: int) -> ir.Constant:
     return element if width == 1 else ir.Constant(ir.VectorType(element.type, width), [element] * width)
 
 
-def elementwise(function: Callable[..., Value], dtype: Dtype, width: int, **options: Any) -> Any:
-    """An njit function ``apply(x, …, out)`` that stores ``function(lanes, x, …)`` of every element in ``out``.
-
-    It takes contiguous 1-d arrays of the dtype and of one length, unchecked; ``out`` may be one of the arguments.
-    ``options`` are Numba's.
-    """
-
-    @intrinsic
-    def loop(typing_context: Any, arrays: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            views = [
-                context.make_array(arrays.dtype)(context, builder, v) for v in cgutils.unpack_tuple(builder, *values)
-            ]
-            store_each(function, BranchingLanes(builder, width, dtype), [view.data for view in views], views[-1].nitems)
-            return context.get_dummy_value()
-
-        return types.void(arrays), generate
-
-    @njit(**options)
-    def apply(*arrays: Any) -> None:
-        loop(arrays)
-
-    return apply
-
-
 def store_each(function: Callable[..., Value], lanes: Lanes, pointers: Sequence[ir.Value], count: ir.Value) -> None:
     """Store ``function(lanes, x, …)`` of so many elements; the last of the pointers is where.
 
@@ -467,7 +438,7 @@ def store_each(function: Callable[..., Value], lanes: Lanes, pointers: Sequence[
     builder, step = lanes.builder, count.type(lanes.width)
     left = builder.and_(count, count.type(lanes.width - 1))
     full = builder.sub(count, left)
-    with cgutils.for_range_slice(builder, count.type(0), full, step) as (start, _):
+    with counted(builder, full, count.type(0), step) as (start, _):
         *arguments, out = [builder.gep(pointer, [start]) for pointer in pointers]
         lanes.store(function(lanes, *[lanes.load(pointer) for pointer in arguments]), out)
     if lanes.width > 1:

@@ -80,7 +80,12 @@ CANONICAL: dict[type[Basic], Callable[..., Expr]] = {
 
 
 def canonical_node(node: Basic) -> Basic | None:
-    """What one node is rewritten to on entry; None if it is fine as it is."""
+    """What one node is rewritten to on entry; None if it is fine as it is.
+
+    >>> x = sympy.Symbol("x")
+    >>> canonical_node(x**x), canonical_node(x**2)
+    (power(x, x), None)
+    """
     if node.func in CANONICAL:
         return CANONICAL[node.func](*node.args)
     if isinstance(node, sympy.expint):

@@ -216,7 +216,11 @@ def operation(kind: type[Basic]) -> Operation:
 
 
 def operations() -> Iterator[tuple[type[Expr], Operation]]:
-    """Every function that has a row of its own, with it."""
+    """Every function that has a row of its own, with it.
+
+    >>> {kind.__name__: row.numpy for kind, row in operations()}["sin"]
+    'np.sin'
+    """
     yield from BORROWED.items()
     found: list[type[Expr]] = [RealFunction]
     while found:

@@ -76,7 +76,11 @@ class Points:
 
 @dataclass(frozen=True, eq=False)
 class Operation:
-    """One function. Everything has a default: a formula over other functions needs nothing said."""
+    """One function. Everything has a default: a formula over other functions needs nothing said.
+
+    >>> Operation(python="math.tanh", numpy="np.tanh").price
+    <Price.FUNCTION: 'an exponential, more or less'>
+    """
 
     array: Callable[..., Any] | None = None
     """In NumPy, for real arrays and the complex step; without it ``written`` is evaluated."""

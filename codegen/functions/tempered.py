@@ -88,7 +88,11 @@ class tempered_entropy(Composite):  # noqa: N801
 
 
 class tempered_pair(Composite):  # noqa: N801
-    """p·q·((x − y)/T)ⁿ for the parts p of x and q of y, of n, x, y, T, x₁, x₂, …; 0 where p·q is."""
+    """p·q·((x − y)/T)ⁿ for the parts p of x and q of y, of n, x, y, T, x₁, x₂, …; 0 where p·q is.
+
+    >>> tempered_pair(1, 0.5, 0.25, 0.25, 0.5, 0.25).evalf(8)  # σ(1)·σ(−1), since both levels are one T apart
+    0.19661193
+    """
 
     @classmethod
     def formula(cls, n: Expr, x: Expr, y: Expr, temperature: Expr, *levels: Expr) -> Expr:

@@ -18,6 +18,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary, finalize, ref
@@ -59,13 +60,12 @@ def key(content: str) -> str:
 def _environment() -> tuple[str, ...]:
     import llvmlite
     import llvmlite.binding
-    import numba
     import numpy as np
 
     return (
         platform.python_version(),
         np.__version__,
-        numba.__version__,
+        version("numba"),
         llvmlite.__version__,
         platform.machine(),
         llvmlite.binding.get_host_cpu_name(),

@@ -156,11 +156,11 @@ class VectorCode:
 
     @compiled_property
     def jitted(self) -> Any:
-        from codegen.emit.vector import module
+        from codegen.emit.vector import jitted
 
         table = self._prepared.table
         assert table is not None
-        source, namespace = module.jitted_source(table, self._name), module.jitted_namespace(table, self._name)
+        source, namespace = jitted.jitted_source(table, self._name), jitted.jitted_namespace(table, self._name)
         return load(source, self._cache, namespace, ("fill", "kernel")).functions
 
 

@@ -6,8 +6,9 @@ import ctypes
 from typing import Any, cast
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from codegen.emit.control import on_stack, value_on_stack
+from codegen.emit.instructions import function_of
 from codegen.emit.vector.values import BYTE, INT
 from codegen.runtime.code import CFunction
 
@@ -41,11 +42,11 @@ def aligned_memory(builder: ir.IRBuilder, module: ir.Module, size: ir.Value) -> 
     Of a few bytes it is on the stack, and the block NULL: ``malloc`` and ``free`` are a sixth of the time of a small
     function.
     """
-    near = cgutils.alloca_once(builder, ir.ArrayType(BYTE.pointee, STACK + ALIGNMENT))
-    block = cgutils.alloca_once_value(builder, ir.Constant(BYTE, None))
-    place = cgutils.alloca_once_value(builder, builder.bitcast(near, BYTE))
+    near = on_stack(builder, ir.ArrayType(BYTE.pointee, STACK + ALIGNMENT))
+    block = value_on_stack(builder, ir.Constant(BYTE, None))
+    place = value_on_stack(builder, builder.bitcast(near, BYTE))
     with builder.if_then(builder.icmp_signed(">", size, INT(STACK)), likely=False):
-        allocate = cgutils.get_or_insert_function(module, ir.FunctionType(BYTE, [INT]), "malloc")
+        allocate = function_of(module, ir.FunctionType(BYTE, [INT]), "malloc")
         found = builder.call(allocate, [builder.add(size, INT(ALIGNMENT))])
         builder.store(found, block)
         builder.store(found, place)
@@ -55,5 +56,5 @@ def aligned_memory(builder: ir.IRBuilder, module: ir.Module, size: ir.Value) -> 
 
 def freed(builder: ir.IRBuilder, module: ir.Module, block: ir.Value) -> None:
     """Give the block back."""
-    free = cgutils.get_or_insert_function(module, ir.FunctionType(ir.VoidType(), [BYTE]), "free")
+    free = function_of(module, ir.FunctionType(ir.VoidType(), [BYTE]), "free")
     builder.call(free, [block])

@@ -9,6 +9,7 @@ Numba's way 1.0), and calls take as long.
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 import re
 import threading
@@ -39,30 +40,31 @@ def free_pass_managers() -> None:
             kind._dispose = newpassmanagers.NewPassManager._dispose
 
 
+def _processor() -> tuple[str | None, str | None]:
+    """The name and the features of the processor that the user names, as for Numba; None for the one at hand."""
+    name = os.environ.get("NUMBA_CPU_NAME")
+    return None if name == "host" else name, os.environ.get("NUMBA_CPU_FEATURES")
+
+
 @lru_cache(maxsize=3)
 def _target_machine(level: int = 2) -> Any:
-    from numba.core import config
-
     free_pass_managers()
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
-    name = getattr(config, "CPU_NAME", None)
-    features = getattr(config, "CPU_FEATURES", None)
+    name, features = _processor()
     if features is None:
-        features = llvm.get_host_cpu_features().flatten() if name in (None, "host") else ""
+        features = llvm.get_host_cpu_features().flatten() if name is None else ""
     target = llvm.Target.from_default_triple()
-    cpu = llvm.get_host_cpu_name() if name in (None, "host") else name
+    cpu = llvm.get_host_cpu_name() if name is None else name
     return target.create_target_machine(cpu=cpu, features=features, opt=level, codemodel="jitdefault", jit=True)
 
 
 @lru_cache(maxsize=1)
 def host() -> Target:
     """The machine at hand; what cannot be read of it is as :class:`Target` has it."""
-    from numba.core import config
-
-    features = getattr(config, "CPU_FEATURES", None)
-    if features is None and getattr(config, "CPU_NAME", None) in (None, "host"):
+    name, features = _processor()
+    if features is None and name is None:
         features = llvm.get_host_cpu_features().flatten()
     register = next((size for size, name in ((64, "+avx512f"), (32, "+avx2")) if name in (features or "")), 16)
     wanted = ("+avx2", "+fma", *(("+avx512dq", "+avx512vl") if register == 64 else ()))

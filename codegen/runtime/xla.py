@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from llvmlite import binding, ir
-from numba.core import cgutils
 
 from codegen.dtypes import dtype_name
+from codegen.emit.control import constant_bytes, counted, value_on_stack
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT, length
@@ -102,22 +102,22 @@ class _Writer:
         workspace = workspace_address(self.code)
         size = called(builder, workspace, INT, [table]) if workspace else INT(0)
         block, memory = aligned_memory(builder, self.module, size)
-        error = cgutils.alloca_once_value(builder, ir.Constant(BYTE, None))
-        with cgutils.for_range(builder, batch, intp=INT) as loop:
+        error = value_on_stack(builder, ir.Constant(BYTE, None))
+        with counted(builder, batch) as (row, end):
             for number, (slot, buffer) in enumerate(zip(slots, buffers)):
                 if slot.shape:
                     first = self._word(buffer, Buffer.DATA)
-                    put(builder, table, number, builder.add(first, builder.mul(loop.index, self._bytes(slot, table))))
+                    put(builder, table, number, builder.add(first, builder.mul(row, self._bytes(slot, table))))
                 else:
-                    self._copy_number(slot, buffer, loop.index, table, number)
+                    self._copy_number(slot, buffer, row, table, number)
             fits = called(builder, self.code.address, INT, [table, memory, results])
             with builder.if_then(builder.icmp_signed("==", fits, INT(0)), likely=False):
                 builder.store(self._error(frame), error)
-                loop.do_break()
+                builder.branch(end)
             for number, slot in enumerate(self.layout.scalars):
                 value = builder.load(builder.gep(results, [INT(number)]))
                 target = builder.inttoptr(self._word(made[slot.name], Buffer.DATA), self.real.as_pointer())
-                builder.store(value, builder.gep(target, [loop.index]))
+                builder.store(value, builder.gep(target, [row]))
         freed(builder, self.module, block)
         builder.ret(builder.load(error))
 
@@ -137,10 +137,10 @@ class _Writer:
         """The product of the axes in front of those of the slot."""
         builder = self.builder
         axes = builder.sub(self._word(buffer, Buffer.RANK), INT(len(slot.shape)))
-        total = cgutils.alloca_once_value(builder, INT(1))
+        total = value_on_stack(builder, INT(1))
         dimensions = builder.inttoptr(self._word(buffer, Buffer.DIMENSIONS), INT.as_pointer())
-        with cgutils.for_range(builder, axes, intp=INT) as loop:
-            size = builder.load(builder.gep(dimensions, [loop.index]))
+        with counted(builder, axes) as (axis, _):
+            size = builder.load(builder.gep(dimensions, [axis]))
             builder.store(builder.mul(builder.load(total), size), total)
         return builder.load(total)
 
@@ -176,9 +176,7 @@ class _Writer:
     def _error(self, frame: ir.Value) -> ir.Value:
         builder = self.builder
         api = builder.inttoptr(self._word(frame, Frame.API), INT.as_pointer())
-        text = cgutils.global_constant(
-            self.module, "message", cgutils.make_bytearray(b"found integers out of their range\0")
-        )
+        text = constant_bytes(self.module, "message", b"found integers out of their range\0")
         arguments = builder.alloca(INT, 4)
         put(builder, arguments, 0, INT(28))
         put(builder, arguments, 1, INT(0))

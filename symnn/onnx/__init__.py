@@ -24,6 +24,17 @@ def load(
     names, and ``constants`` inputs that shall be, such as shapes. Data beside the file has to be in its folder.
 
     Raises :class:`OnnxError`, which names the node and the operator, for what there is no formula for.
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from symnn.network import Network, dense
+    >>> network = Network(2, (dense(1),), "mean_squared_error")
+    >>> weights = network.split(np.array([1.0, 2.0, 3.0]))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(network.forward_graph, f"{folder}/line.onnx", constants=weights)
+    ...     line = load(f"{folder}/line.onnx")
+    >>> line.inputs, line([[10.0, 1.0]])
+    (('x',), array([[15.]]))
     """
     model, folder = parsed(path)
     return read(model, folder, lengths, constants)

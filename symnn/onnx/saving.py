@@ -73,6 +73,15 @@ def save_derivatives(
 
     The files are name.onnx, adj_name.onnx, fwd_name.onnx, jac_name.onnx and fwd_adj_name.onnx; x and y are columns, of
     one sample, as :func:`symnn.onnx.family.family` says. All other inputs have to be constants.
+
+    >>> import tempfile
+    >>> from sympy import Idx, IndexedBase
+    >>> from codegen import from_expressions
+    >>> i, x, y = Idx("i", 3), IndexedBase("x", shape=(3,)), IndexedBase("y")
+    >>> squares = from_expressions({y[i]: x[i] ** 2}, [x])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in save_derivatives(squares, folder, "f", "x", "y")]
+    ['f.onnx', 'adj_f.onnx', 'fwd_f.onnx', 'jac_f.onnx', 'fwd_adj_f.onnx']
     """
     request = request_of(saved, name, constants, dtype)
     given = request.constants or {}

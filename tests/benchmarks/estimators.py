@@ -23,6 +23,7 @@ import numpy as np
 Data = tuple[np.ndarray, np.ndarray]
 SEEDS = 5
 HIDDEN = (32, 32)
+COLD_RUNS = 5
 
 
 def data_sets() -> Mapping[str, tuple[str, Callable[[], Data]]]:
@@ -116,28 +117,26 @@ def cold(maker: str, rows: int) -> float:
     return time.process_time() - before
 
 
-def cold_rows(rows: int) -> str:
+def in_new_process(maker: str, rows: int, bytecode: str) -> float:
+    """The same of a process of its own, with an empty cache, and bytecode as pip leaves it of installed packages."""
+    with TemporaryDirectory() as folder:
+        environment = {
+            **os.environ, "SYMNN_CACHE_DIR": folder, "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPYCACHEPREFIX": bytecode, "PYTHONDONTWRITEBYTECODE": "",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "tests.benchmarks.estimators", "--cold", maker, str(rows)]
+        return float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout)
+
+
+def cold_rows(rows: int, bytecode: str) -> str:
     """One row of the second table."""
-    found = []
-    for maker in MAKERS:
-        with TemporaryDirectory() as folder:
-            environment = {**os.environ, "SYMNN_CACHE_DIR": folder, "OPENBLAS_NUM_THREADS": "1"}
-            command = [sys.executable, "-m", "tests.benchmarks.estimators", "--cold", maker, str(rows)]
-            found.append(float(subprocess.run(command, env=environment, capture_output=True, check=True).stdout))
-    own, other = found
-    return f"| {rows:,} | {own:.2f} | {other:.2f} | {other / own:.2f} |"
+    runs = [[in_new_process(maker, rows, bytecode) for maker in MAKERS] for _ in range(COLD_RUNS)]
+    own, other = map(median, zip(*runs))
+    return f"| {rows:,} | {own:.2f} | {other:.2f} | {own / other:.2f} |"
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cold", nargs=2, metavar=("MAKER", "ROWS"))
-    parser.add_argument("--only", default="")
-    given = parser.parse_args()
-    warnings.simplefilter("ignore")
-    if given.cold:
-        print(cold(given.cold[0], int(given.cold[1])))
-        return
+def warm(only: str) -> None:
+    """Print the first table."""
     from threadpoolctl import threadpool_limits
 
     print(f"hidden layers {HIDDEN}, {SEEDS} seeds; accuracy, or R² of the last three; ms of the processor a fit\n")
@@ -145,14 +144,32 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with threadpool_limits(1, user_api="blas"):
         for name in data_sets():
-            if given.only in name:
+            if only in name:
                 print(compared(name), flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cold", nargs=2, metavar=("MAKER", "ROWS"))
+    parser.add_argument("--only", default="")
+    parser.add_argument("--cold-alone", action="store_true")
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if given.cold:
+        print(cold(given.cold[0], int(given.cold[1])))
+        return
+    if not given.cold_alone:
+        warm(given.only)
     if given.only:
         return
-    print("\nIn a new process with an empty cache, importing the estimator included, processor seconds\n")
+    print("\nIn a new process with an empty cache of ours, importing the estimator included, processor seconds\n")
     print("| rows | symnn | scikit-learn | ratio |\n| --- | --- | --- | --- |")
-    for rows in (500, 2000, 8000):
-        print(cold_rows(rows), flush=True)
+    with TemporaryDirectory() as bytecode:
+        for maker in MAKERS:
+            in_new_process(maker, 100, bytecode)
+        for rows in (500, 2000, 8000):
+            print(cold_rows(rows, bytecode), flush=True)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from codegen.emit.lanes import elementwise
 from codegen.emit.vectormath import form_of
+from codegen.vectormath import elementwise
 from tests.benchmarks.cases import Case, Dtype
 from tests.benchmarks.timing import timed
 from tests.benchmarks.vectormath import CALLS, RANGES, REGISTER, repeat

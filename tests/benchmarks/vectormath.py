@@ -14,9 +14,8 @@ import numpy as np
 from numba import njit
 
 from codegen.dtypes import Dtype
-from codegen.emit.lanes import elementwise
 from codegen.emit.vectormath import form_of
-from codegen.vectormath import NAMES
+from codegen.vectormath import NAMES, elementwise
 
 SIZE = 2048
 CALLS = 100

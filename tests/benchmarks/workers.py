@@ -1,9 +1,9 @@
 """How a loss over partitions would scale with workers: ``python -m tests.benchmarks.workers [--plot FILE.svg]``.
 
-A simulation. Measured here are, for each partition by itself, what a worker computes, and what a task costs beside that
-(submitting it with its parameters, scheduling it, bringing its gradient back) through a Dask cluster of one worker. Of
-these times tasks are given out one after the other to so many workers, each to the one that is free first. No network
-between machines is in it.
+A simulation. Measured here are, for each partition by itself, what a worker computes, and what it costs beside that
+(its part of a task that is submitted and scheduled, bringing its gradient back) through a Dask cluster of one worker. Of
+these times partitions are given out one after the other to so many workers, each to the one that is free first. No
+network between machines is in it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def median(call: Callable[[], object]) -> float:
 
 
 def cost_of_a_task(client: Any, theta: np.ndarray) -> float:
-    """Seconds of a task beside its computing, which is that of one row."""
+    """Seconds of a partition beside its computing, which is that of one row."""
     one = np.zeros((1, 8)), np.zeros((1, 1))
     objective = Objective(client, NETWORK, [one] * PARTITIONS)
     return median(lambda: objective(theta)) / PARTITIONS

@@ -22,7 +22,7 @@ from codegen import Equation, Graph, Index, Variable, compile, functions
 from codegen.dtypes import Dtype
 from codegen.emit import vectormath
 from codegen.emit.lanes import FORMATS, BranchingLanes, Lanes, store_each
-from codegen.emit.special import CODE as SPECIAL_CODE
+from codegen.emit.special_forms import CODE as SPECIAL_CODE
 from codegen.emit.vectormath import FORMS
 from codegen.emit.vectormath.numbers import COEFFICIENTS, HALF_PI, LIMITS, LN2, SQRT_EIGHTH
 from codegen.errors import EmitError

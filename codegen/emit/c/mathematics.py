@@ -1,7 +1,7 @@
 """The functions that C code calls, each defined in the file that needs it.
 
-What :mod:`~codegen.emit.vectormath` and :mod:`~codegen.emit.special` write in lanes is written here in C, by the same
-code: without branches, so that a compiler makes vectors of loops over them, and to the same bits where the compiler
+What :mod:`~codegen.emit.vectormath` and :mod:`~codegen.emit.special_forms` write in lanes is written here in C, by the
+same code: without branches, so that a compiler makes vectors of loops over them, and to the same bits where it
 fuses nothing else. They need a fused multiply-add; where the processor has none libm is called, or a formula over it.
 """
 
@@ -18,7 +18,7 @@ from codegen.dtypes import Dtype
 from codegen.emit.c.dialect import C_TYPES, PREFIX, in_libm, is_formula, is_special, literal, portable
 from codegen.emit.c.lanes import Body, CLanes
 from codegen.emit.scalars import ExpressionWriter
-from codegen.emit.special import CODE
+from codegen.emit.special_forms import CODE
 from codegen.emit.vectormath import FORMS
 
 _CALLED = re.compile(rf"\b{PREFIX}([A-Za-z]\w*)\(")

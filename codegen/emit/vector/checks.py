@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from numba.core import cgutils
 from sympy import Symbol
 
+from codegen.emit.control import counted, on_stack, value_on_stack
 from codegen.emit.layout import Slot
 from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT, length
@@ -78,7 +78,7 @@ class Checks:
     def _all_apart(self, spans: Sequence[Span], read: int) -> None:
         """None of the arrays from the number ``read`` on has memory in common with one before it, by a loop."""
         builder, count = self.builder, INT(len(spans))
-        ends = [cgutils.alloca_once(builder, INT, size=count) for _ in range(2)]
+        ends = [on_stack(builder, INT, size=count) for _ in range(2)]
         for number, span in enumerate(spans):
             for place, end in zip(ends, span):
                 builder.store(end, builder.gep(place, [INT(number)]))
@@ -87,10 +87,10 @@ class Checks:
             first, last = (builder.load(builder.gep(place, [number])) for place in ends)
             return first, last
 
-        with cgutils.for_range_slice(builder, INT(read), count, INT(1), intp=INT) as (number, _):
+        with counted(builder, count, INT(read), INT(1)) as (number, _):
             own = at(number)
-            with cgutils.for_range(builder, number, intp=INT) as loop:
-                self._apart(own, at(loop.index))
+            with counted(builder, number) as (other, _):
+                self._apart(own, at(other))
 
     def _span(self, table: Table, slot: Slot, view: View) -> Span:
         """Where an array begins and ends."""
@@ -123,9 +123,9 @@ class Checks:
 
 def _largest(builder: ir.IRBuilder, data: ir.Value, count: ir.Value) -> ir.Value:
     """The largest of some integers, read as unsigned ones: negative ones are large. LLVM makes vectors of it."""
-    largest = cgutils.alloca_once_value(builder, INT(0))
+    largest = value_on_stack(builder, INT(0))
     builder.store(INT(0), largest)
-    with cgutils.for_range(builder, count, intp=INT) as loop:
-        value, before = builder.load(builder.gep(data, [loop.index])), builder.load(largest)
+    with counted(builder, count) as (place, _):
+        value, before = builder.load(builder.gep(data, [place])), builder.load(largest)
         builder.store(builder.select(builder.icmp_unsigned(">", value, before), value, before), largest)
     return builder.load(largest)

@@ -14,8 +14,8 @@ from functools import reduce
 from typing import TypeAlias
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from codegen.emit.control import counted, on_stack
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.values import BYTE, INT
 from codegen.schedule.target import Target
@@ -330,7 +330,7 @@ def steps(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int) -> 
     if isinstance(start, ir.Constant) and isinstance(stop, ir.Constant) and 0 < stop.constant - start.constant <= step:
         yield start
         return
-    with cgutils.for_range_slice(builder, start, stop, INT(step), intp=INT) as (i, _):
+    with counted(builder, stop, start, INT(step)) as (i, _):
         yield i
 
 
@@ -388,7 +388,7 @@ def _blocks(builder: ir.IRBuilder, rows: int, most: int) -> Iterator[tuple[int, 
 
 def _slot(lanes: Lanes, value: ir.Value) -> ir.Value:
     """A stack slot, which LLVM turns into a register."""
-    slot = cgutils.alloca_once(lanes.builder, lanes.real_type)
+    slot = on_stack(lanes.builder, lanes.real_type)
     lanes.builder.store(value, slot)
     return slot
 

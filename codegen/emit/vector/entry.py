@@ -15,10 +15,10 @@ from enum import IntEnum
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 
 from codegen.cached import cached_property
-from codegen.emit.instructions import Function, begun
+from codegen.emit.control import on_stack, value_on_stack
+from codegen.emit.instructions import Function, begun, function_of
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.checks import Checks, View
@@ -29,6 +29,7 @@ from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import BYTE, INT
 
 INT32 = ir.IntType(32)
+NULL = ir.Constant(BYTE, None)
 HEAD = object.__basicsize__
 """Bytes of a PyObject: the number of references, and at the end the type."""
 
@@ -101,7 +102,7 @@ class Entries:
         """``call(*arguments, *arrays)``: the results, or False where anything is not as it should be."""
         builder, (_, args, count), (record, refuse) = self._entry("call")
         checks = Checks(builder, refuse)
-        words = cgutils.alloca_once(builder, INT, size=INT(self.table.words))
+        words = on_stack(builder, INT, size=INT(self.table.words))
         objects = self._fill_table(checks, record, words, args, count)
         checks.integers(self.table, words)
         self._finish(builder, run, record, words, objects[len(self.table.layout.arguments) :])
@@ -122,14 +123,14 @@ class Entries:
             with builder.goto_block(block):
                 builder.ret(self._hand_over(builder, item, self_, args, count, names))
         record = self._record(builder, self_)
-        Checks(builder, plain).require(cgutils.is_not_null(builder, names))
+        Checks(builder, plain).require(builder.icmp_unsigned("!=", names, NULL))
         checks = Checks(builder, other)
         arguments, arrays = len(self.table.layout.arguments), len(self.table.layout.arrays)
         checks.require(builder.icmp_signed("==", count, INT(arguments)))
         checks.require(builder.icmp_signed("==", self._at(builder, names, HEAD, INT), INT(1)))
         name = self._at(builder, names, FIRST_ITEM, INT)
         checks.require(builder.icmp_signed("==", name, builder.load(builder.gep(record, [INT(Record.OUT)]))))
-        objects = cgutils.alloca_once(builder, BYTE, size=INT(arguments + max(arrays, 1)))
+        objects = on_stack(builder, BYTE, size=INT(arguments + max(arrays, 1)))
         for number in range(arguments + 1):
             builder.store(builder.load(builder.gep(args, [INT(number)])), builder.gep(objects, [INT(number)]))
         if arrays != 1:
@@ -164,7 +165,7 @@ class Entries:
         other = function.append_basic_block("other")
         self_, args, count = function.args
         with builder.goto_block(other):
-            builder.ret(self._hand_over(builder, 1, self_, args, count, ir.Constant(BYTE, None)))
+            builder.ret(self._hand_over(builder, 1, self_, args, count, NULL))
         Checks(builder, other).require(builder.icmp_signed("==", count, INT(0)))
         objects = builder.bitcast(builder.gep(self_, [INT(FIRST_ITEM + 16)]), BYTE.as_pointer())
         self._return_unless_refused(builder, builder.call(call, [self_, objects, INT(len(self.table.slots))]), other)
@@ -357,10 +358,10 @@ class Entries:
             value = self._python(builder, "PyFloat_AsDouble", found, result=ir.DoubleType())
             suspicious = builder.fcmp_ordered("==", value, ir.DoubleType()(-1.0))
             self._require_digits(checks, record, found, value)
-        failed = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        failed = value_on_stack(builder, ir.IntType(1)(0))
         builder.store(ir.IntType(1)(0), failed)
         with builder.if_then(suspicious, likely=False):
-            raised = cgutils.is_not_null(builder, self._python(builder, "PyErr_Occurred"))
+            raised = builder.icmp_unsigned("!=", self._python(builder, "PyErr_Occurred"), NULL)
             with builder.if_then(raised):
                 self._python(builder, "PyErr_Clear", result=ir.VoidType())
                 builder.store(ir.IntType(1)(1), failed)
@@ -374,7 +375,7 @@ class Entries:
         builder, real = checks.builder, ir.DoubleType()
         limit = real(2.0 ** (np.finfo(self.table.plan.dtype).nmant + 1))
         size = builder.select(builder.fcmp_ordered("<", value, real(0.0)), builder.fneg(value), value)
-        rounded = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        rounded = value_on_stack(builder, ir.IntType(1)(0))
         builder.store(ir.IntType(1)(0), rounded)
         with builder.if_then(builder.fcmp_ordered(">=", size, limit), likely=False):
             type_ = self._at(builder, found, HEAD - 8, INT)
@@ -402,7 +403,7 @@ class Entries:
 
     def _results_place(self, builder: ir.IRBuilder) -> ir.Value:
         real = FORMATS[self.table.plan.dtype].real
-        return cgutils.alloca_once(builder, real, size=INT(max(len(self.table.layout.scalars), 1)))
+        return on_stack(builder, real, size=INT(max(len(self.table.layout.scalars), 1)))
 
     def _return(self, builder: ir.IRBuilder, results: ir.Value, arrays: Sequence[ir.Value]) -> None:
         """Return the scalar results as numbers and the arrays, in the order of the outputs."""
@@ -435,7 +436,7 @@ class Entries:
     def _python(self, builder: ir.IRBuilder, name: str, *arguments: ir.Value, result: ir.Type = BYTE) -> ir.Value:
         """Call a function of Python's C interface."""
         signature = ir.FunctionType(result, [a.type for a in arguments])
-        return builder.call(cgutils.get_or_insert_function(self.module, signature, name), arguments)
+        return builder.call(function_of(self.module, signature, name), arguments)
 
 
 STACK = 16 * 1024
@@ -465,13 +466,13 @@ class Workspace:
     def take(self, builder: ir.IRBuilder, record: ir.Value, words: ir.Value) -> ir.Value | None:
         """Enter a workspace in a table; gives the block to give back."""
         if (small := self.small) is not None:
-            self.table.put_workspaces(builder, words, cgutils.alloca_once(builder, ir.IntType(8), size=INT(small)))
+            self.table.put_workspaces(builder, words, on_stack(builder, ir.IntType(8), size=INT(small)))
             return None
         size = builder.add(self.table.workspace(builder, words), INT(HEADER))
         head = self._head(builder, record)
-        block = cgutils.alloca_once_value(builder, builder.load(head))
+        block = value_on_stack(builder, builder.load(head))
         first = builder.load(block)
-        usable = cgutils.alloca_once_value(builder, ir.IntType(1)(0))
+        usable = value_on_stack(builder, ir.IntType(1)(0))
         with builder.if_then(builder.icmp_signed("!=", first, INT(0))):
             fields = builder.inttoptr(first, INT.as_pointer())
             builder.store(builder.load(fields), head)
@@ -479,12 +480,12 @@ class Workspace:
             builder.store(enough, usable)
             with builder.if_then(builder.not_(enough), likely=False):
                 free = ir.FunctionType(ir.VoidType(), [INT])
-                builder.call(cgutils.get_or_insert_function(self.module, free, "PyMem_RawFree"), [first])
+                builder.call(function_of(self.module, free, "PyMem_RawFree"), [first])
         with builder.if_then(builder.not_(builder.load(usable)), likely=False):
             allocate = ir.FunctionType(INT, [INT])
-            new = builder.call(cgutils.get_or_insert_function(self.module, allocate, "PyMem_RawMalloc"), [size])
+            new = builder.call(function_of(self.module, allocate, "PyMem_RawMalloc"), [size])
             with builder.if_then(builder.icmp_signed("==", new, INT(0)), likely=False):
-                failure = cgutils.get_or_insert_function(self.module, ir.FunctionType(BYTE, []), "PyErr_NoMemory")
+                failure = function_of(self.module, ir.FunctionType(BYTE, []), "PyErr_NoMemory")
                 builder.ret(builder.call(failure, []))
             fields = builder.inttoptr(new, INT.as_pointer())
             builder.store(size, builder.gep(fields, [INT(1)]))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 from llvmlite import ir
-from numba.core import cgutils
 from sympy import Symbol
 
 from codegen.cached import cached_property
+from codegen.emit.control import counted, on_stack, value_on_stack
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.kernels import emit_kernel, matrix_product
@@ -85,13 +85,13 @@ class ProgramFunctions:
         if samples is not None:
             chunks = self.table.chunks(builder, table)
             final = self._sum_places(builder, table)
-            with cgutils.for_range_slice(builder, INT(1), chunks, INT(1), intp=INT) as (number, _):
+            with counted(builder, chunks, INT(1), INT(1)) as (number, _):
                 builder.call(self.combine, [table, final, self._sums_of(builder, table, number, clear=False)])
         self._after(builder, table, results)
 
     def _sums_of(self, builder: ir.IRBuilder, table: ir.Value, number: ir.Value, clear: bool) -> ir.Value:
         """Where the chunk of this number leaves its sums: in place for the first, else in scratch of its own."""
-        places = cgutils.alloca_once_value(builder, self._sum_places(builder, table))
+        places = value_on_stack(builder, self._sum_places(builder, table))
         with builder.if_then(builder.icmp_signed(">", number, INT(0))):
             size: ir.Value = INT(0)
             extents = self.table.extents(builder, table)
@@ -192,7 +192,7 @@ class ProgramFunctions:
         builder.call(self.some, [table, INT(0), builder.select(several, chunk, n), private, final])
         with builder.if_then(several, likely=False):
             part = self._scratch_places(builder, table, self.table.space(builder, table, "scratch"), clear=True)
-            with cgutils.for_range_slice(builder, chunk, n, chunk, intp=INT) as (first, _):
+            with counted(builder, n, chunk, chunk) as (first, _):
                 left = builder.sub(n, first)
                 size = builder.select(builder.icmp_signed("<", chunk, left), chunk, left)
                 builder.call(self.some, [table, first, builder.add(first, size), private, part])
@@ -219,12 +219,12 @@ class ProgramFunctions:
         places = lay_out(builder, plan.scratch, extents, scratch)
         for storage in plan.sums if clear else ():
             neutral = Lanes(builder, 1, plan.dtype).real(float(plan.reduction(storage).neutral))
-            with cgutils.for_range(builder, _size(builder, storage, extents), intp=INT) as loop:
-                builder.store(neutral, builder.gep(places[storage], [loop.index]))
+            with counted(builder, _size(builder, storage, extents)) as (place, _):
+                builder.store(neutral, builder.gep(places[storage], [place]))
         return self._pointers(builder, [places[storage] for storage in plan.sums])
 
     def _pointers(self, builder: ir.IRBuilder, pointers: list[ir.Value]) -> ir.Value:
-        array = cgutils.alloca_once(builder, self._real.as_pointer(), size=INT(max(len(pointers), 1)))
+        array = on_stack(builder, self._real.as_pointer(), size=INT(max(len(pointers), 1)))
         for number, pointer in enumerate(pointers):
             builder.store(pointer, builder.gep(array, [INT(number)]))
         return array
@@ -249,7 +249,7 @@ class ProgramFunctions:
         for lanes, first, last in ((plan.native, INT(0), whole), (1, whole, size)):
             vector = Lanes(builder, lanes, plan.dtype)
             combine = COMBINED[plan.reduction(storage)].totals
-            with cgutils.for_range_slice(builder, first, last, INT(lanes), intp=INT) as (i, _):
+            with counted(builder, last, first, INT(lanes)) as (i, _):
                 place, other = builder.gep(total, [i]), builder.gep(more, [i])
                 vector.store(combine(vector, vector.load(place), vector.load(other)), place)
 

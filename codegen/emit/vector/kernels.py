@@ -8,9 +8,9 @@ from functools import reduce
 from math import prod
 
 from llvmlite import ir
-from numba.core import cgutils
 from sympy import Expr, Idx, Integer
 
+from codegen.emit.control import value_on_stack
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
@@ -297,4 +297,4 @@ def matrix_product(writer: Writer, statement: Contract) -> None:
 
 
 def _constant(writer: Writer, value: float) -> ir.Value:
-    return writer.builder.bitcast(cgutils.alloca_once_value(writer.builder, writer.scalar.real(value)), BYTE)
+    return writer.builder.bitcast(value_on_stack(writer.builder, writer.scalar.real(value)), BYTE)

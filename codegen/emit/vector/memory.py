@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import reduce
 
 from llvmlite import ir
-from numba.core import cgutils
 from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.core.basic import Basic
 
 from codegen.dtypes import ITEM
+from codegen.emit.instructions import function_of
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.plan import Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Places, Scope, Sum, Value, length
@@ -240,7 +240,7 @@ class Memory:
         arguments = [place, ir.IntType(32)(size), mask, zeros]
         signature = ir.FunctionType(vector, [a.type for a in arguments])
         name = f"llvm.masked.load.v{self.plan.width}{kind}.p0"
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, name), arguments)
+        return self.builder.call(function_of(self.builder.module, signature, name), arguments)
 
     def layout_of(self, element: ir.Type) -> tuple[int, str]:
         """The bytes of a number, and what LLVM calls it in the names of intrinsics."""
@@ -324,7 +324,7 @@ class Memory:
         arguments = [*first, pointers, ir.IntType(32)(size), mask, *last]
         signature = ir.FunctionType(result, [a.type for a in arguments])
         full = f"llvm.masked.{name}.v{self.plan.width}{kind}.v{self.plan.width}p0"
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, signature, full), arguments)
+        return self.builder.call(function_of(self.builder.module, signature, full), arguments)
 
     def spread(self, scalar: ir.Value, width: int) -> ir.Value:
         """A scalar of any type in every lane."""
@@ -395,7 +395,7 @@ class Memory:
             integer, of = ir.VectorType(INT, width), f"v{width}i64.v{width}{self.scalar.format.suffix}"
         # Lanes that do not count may have anything: what is beyond the integers is the last of them.
         signature = ir.FunctionType(integer, [read.llvm.type])
-        saturated = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.fptosi.sat.{of}")
+        saturated = function_of(self.builder.module, signature, f"llvm.fptosi.sat.{of}")
         return Value(self.builder.call(saturated, [read.llvm]), read.lanes)
 
     def placed(self, subscript: Expr, scope: Scope, place: Place) -> Counter:

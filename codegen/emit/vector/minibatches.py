@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llvmlite import binding, ir
-from numba.core import cgutils
 
 from codegen.dtypes import Dtype
+from codegen.emit.control import copy_bytes, counted, on_stack, value_on_stack
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.vector.interface import NATIVE, Batches
@@ -56,9 +56,9 @@ class _Loop:
             self._pointer(self._field(field)) for field in (Batches.EVALUATE_TABLE, Batches.UPDATE_TABLE)
         )
         self.counters = self._pointer(self._field(Batches.COUNTERS))
-        self.results = cgutils.alloca_once(builder, self.real)
-        self.total = cgutils.alloca_once_value(builder, total)
-        self.steps = cgutils.alloca_once_value(builder, INT(0))
+        self.results = on_stack(builder, self.real)
+        self.total = value_on_stack(builder, total)
+        self.steps = value_on_stack(builder, INT(0))
         # Where the second function's table holds what it reads and what it writes; the gradient is its second word.
         self.now = (0, *range(2, shape.vectors + 1))
         self.step = shape.vectors + 1
@@ -68,13 +68,13 @@ class _Loop:
         builder = self.builder
         size = self._field(Batches.SIZE)
         batches = builder.sdiv(builder.add(self.count, builder.sub(size, INT(1))), size)
-        with cgutils.for_range(builder, batches, intp=INT) as loop:
-            start = builder.mul(loop.index, size)
+        with counted(builder, batches) as (batch, end):
+            start = builder.mul(batch, size)
             left = builder.sub(self.count, start)
             rows = builder.select(builder.icmp_signed("<", left, size), left, size)
             self._gather(start, rows)
             with builder.if_then(builder.not_(self._evaluate(rows)), likely=False):
-                loop.do_break()
+                builder.branch(end)
             self._update(rows)
         # After an odd number of steps what was last written has to go where it came from.
         odd = builder.trunc(builder.load(self.steps), ir.IntType(1))
@@ -91,9 +91,9 @@ class _Loop:
         for number in range(self.shape.gathered):
             source, size = (self._field(field + 2 * number) for field in (Batches.FIRST_SOURCE, Batches.FIRST_ROW))
             target = self._word(self.evaluated, 1 + number)
-            with cgutils.for_range(builder, rows, intp=INT) as loop:
-                row = builder.load(builder.gep(self.order, [builder.add(start, loop.index)]))
-                place, found = (builder.mul(number, size) for number in (loop.index, row))
+            with counted(builder, rows) as (at, _):
+                row = builder.load(builder.gep(self.order, [builder.add(start, at)]))
+                place, found = (builder.mul(number, size) for number in (at, row))
                 self._copy(builder.add(target, place), builder.add(source, found), size)
 
     def _evaluate(self, rows: ir.Value) -> ir.Value:
@@ -145,8 +145,8 @@ class _Loop:
         return self.builder.call(address, [table, workspace, self.results])
 
     def _copy(self, target: ir.Value, source: ir.Value, size: ir.Value) -> None:
-        pointers = (self.builder.inttoptr(address, BYTE) for address in (target, source))
-        cgutils.raw_memcpy(self.builder, *pointers, size, 1)
+        to, origin = (self.builder.inttoptr(address, BYTE) for address in (target, source))
+        copy_bytes(self.builder, to, origin, size)
 
     def _field(self, field: int) -> ir.Value:
         return self._word(self.record, field)

@@ -15,7 +15,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
-from codegen.emit import externals, special, vectormath
+from codegen.emit import externals, special_forms, vectormath
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.random_numbers import drawn
 from codegen.emit.vector.values import Scope, Value
@@ -73,7 +73,7 @@ def unsupported(expression: Expr) -> str | None:
     for node in postorder(expression):
         if node.is_number or isinstance(node, (Indexed, Idx, Symbol, BooleanAtom)):
             continue
-        if type(node) in special.CODE or any(isinstance(node, kind) for kind, _ in _NODES):
+        if type(node) in special_forms.CODE or any(isinstance(node, kind) for kind, _ in _NODES):
             continue
         if type(node) not in vectormath.FORMS:
             return type(node).__name__
@@ -92,7 +92,7 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     for kind, write in _NODES:
         if isinstance(node, kind):
             return write(w, node, scope, of)
-    if type(node) in special.CODE:
+    if type(node) in special_forms.CODE:
         return _special(w, node, of)
     if type(node) not in vectormath.FORMS:
         raise EmitError(f"{type(node).__name__} has no vector form")
@@ -101,7 +101,7 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
 
 def _special(w: Writer, node: Basic, of: _Of) -> Value:
     orders, arguments = externals.operands(node)
-    return w.apply(lambda lanes, *values: special.apply(type(node), lanes, orders, values), *map(of, arguments))
+    return w.apply(lambda lanes, *values: special_forms.apply(type(node), lanes, orders, values), *map(of, arguments))
 
 
 def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:

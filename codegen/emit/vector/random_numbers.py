@@ -7,8 +7,8 @@ from functools import reduce
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from codegen.emit.control import counted, on_stack, value_on_stack
 from codegen.emit.instructions import begun, function_of
 from codegen.emit.lanes import Lanes
 from codegen.emit.random_numbers import PRECISION
@@ -55,9 +55,9 @@ def _kept(w: Writer, counters: Sequence[Counter], n: int) -> Value:
     builder, place = w.builder, counters[3].base
     number = builder.lshr(place, INT(2))
     now = [number, *(c.base for k, c in enumerate(counters) if k != 3 and not isinstance(c.base, ir.Constant))]
-    words = cgutils.alloca_once(builder, _type(n), size=INT(WORDS))
-    before = [cgutils.alloca_once(builder, INT) for _ in now]
-    known = cgutils.alloca_once(builder, ir.IntType(1))  # 0 when the function begins
+    words = on_stack(builder, _type(n), size=INT(WORDS))
+    before = [on_stack(builder, INT) for _ in now]
+    known = on_stack(builder, ir.IntType(1))  # 0 when the function begins
     same = reduce(
         builder.and_,
         [builder.icmp_signed("==", builder.load(slot), key) for slot, key in zip(before, now)],
@@ -79,7 +79,7 @@ def _neighbours(w: Writer, counters: Sequence[Counter]) -> Value:
     count = -(-step * n // WORDS)
     first = _block_number(builder, 1, row.base, place.base, width.base)
     behind = builder.and_(place.base, INT(WORDS - 1))
-    words = cgutils.alloca_once(builder, INT, size=INT(WORDS * (count + 1)))
+    words = on_stack(builder, INT, size=INT(WORDS * (count + 1)))
 
     def store(number: int) -> None:
         made = block(builder, 1, seed.base, stream.base, builder.add(first, INT(number)))
@@ -142,8 +142,8 @@ def _define(function: ir.Function, width: int) -> None:
     builder = begun(function)
     key0, key1, number = function.args
     zero = _spread(0, width)
-    state = [cgutils.alloca_once_value(builder, value) for value in (number, zero, zero, zero, key0, key1)]
-    with cgutils.for_range(builder, INT(ROUNDS), intp=INT):
+    state = [value_on_stack(builder, value) for value in (number, zero, zero, zero, key0, key1)]
+    with counted(builder, INT(ROUNDS)):
         a, b, c, d, k0, k1 = map(builder.load, state)
         high, low = _product(builder, width, MULTIPLIERS[0], a)
         other, rest = _product(builder, width, MULTIPLIERS[1], c)

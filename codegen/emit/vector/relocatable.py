@@ -13,9 +13,9 @@ from math import prod
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 
 from codegen.emit.c.function import CFunction
+from codegen.emit.control import on_stack
 from codegen.emit.instructions import Function, begun
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
@@ -79,7 +79,7 @@ class _Relocatable:
         for number, slot in enumerate(layout.arguments, len(lengths) + 1):
             self._checks(builder, number).integer(self.table, words, self.table.slots.index(slot))
         self.table.put_workspaces(builder, words, builder.bitcast(rest[-1], BYTE))
-        scalars = cgutils.alloca_once(builder, real, size=INT(max(len(layout.scalars), 1)))
+        scalars = on_stack(builder, real, size=INT(max(len(layout.scalars), 1)))
         builder.call(run, [words, scalars])
         for number, slot in enumerate(layout.scalars):
             builder.store(builder.load(builder.gep(scalars, [INT(number)])), results[slot.name])
@@ -93,7 +93,7 @@ class _Relocatable:
         return Checks(builder, refuse)
 
     def _words(self, builder: ir.IRBuilder, values: Mapping[str, ir.Value], lengths: list[ir.Value]) -> ir.Value:
-        words = cgutils.alloca_once(builder, INT, size=INT(self.table.words))
+        words = on_stack(builder, INT, size=INT(self.table.words))
         for number, slot in enumerate(self.table.slots):
             self.table.put(builder, words, number, values[slot.name])
         self.table.put_extents(builder, words, dict(zip(self.function.extents, lengths)))

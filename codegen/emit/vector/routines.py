@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 
 from llvmlite import ir
-from numba.core import cgutils
 
 from codegen.dtypes import Dtype
+from codegen.emit.control import on_stack
 from codegen.emit.externals import require, symbol
-from codegen.emit.instructions import Builder, Function, begun
+from codegen.emit.instructions import Builder, Function, begun, function_of
 from codegen.emit.lanes import FORMATS
 from codegen.emit.routines import is_integer, parameters, parsed, ranged
 from codegen.emit.vector.contraction import steps
@@ -101,7 +101,7 @@ class _Printer:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     found = self.value(value)
                     if name not in self.slots:
-                        self.slots[name] = cgutils.alloca_once(builder, found.type)
+                        self.slots[name] = on_stack(builder, found.type)
                     builder.store(found, self.slots[name])
                 case ast.Assign(targets=[ast.Subscript() as target], value=value):
                     builder.store(self.value(value), self.place(target))
@@ -183,7 +183,7 @@ class Linear:
         """A function, each of whose arguments is a pointer."""
         require(self.letter + name)
         kinds = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-        function = cgutils.get_or_insert_function(self.builder.module, kinds, symbol(self.letter + name))
+        function = function_of(self.builder.module, kinds, symbol(self.letter + name))
         self.builder.call(function, arguments)
 
     def number(self, value: ir.Value) -> ir.Value:
@@ -196,7 +196,7 @@ class Linear:
 
     def at(self, value: ir.Value) -> ir.Value:
         """The place of a value, which is read alone."""
-        slot = cgutils.alloca_once(self.builder, value.type)
+        slot = on_stack(self.builder, value.type)
         self.builder.store(value, slot)
         return slot
 
@@ -217,7 +217,7 @@ def _triangular_factors(to: Linear, a: ir.Value, f: ir.Value, n: ir.Value) -> No
         to.copied(builder.gep(a, [builder.mul(i, n)]), builder.gep(f, [builder.mul(i, wide)]), n)
     exchanged = builder.bitcast(builder.gep(f, [builder.mul(n, wide)]), INTEGER.as_pointer())
     to.call("getrf", to.number(n), to.number(n), f, to.number(wide), exchanged, to.info())
-    sign = cgutils.alloca_once(builder, to.real)
+    sign = on_stack(builder, to.real)
     builder.store(to.real(1.0), sign)
     with steps(builder, INT(0), n, 1) as i:
         pivot = builder.load(builder.gep(f, [builder.mul(i, builder.add(wide, INT(1)))]))

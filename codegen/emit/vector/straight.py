@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils
 from sympy.core.basic import Basic
 
 from codegen.dtypes import ITEM, Dtype
-from codegen.emit import special, vectormath
-from codegen.emit.instructions import Function, begun
+from codegen.emit import special_forms, vectormath
+from codegen.emit.instructions import Function, begun, function_of
 from codegen.emit.lanes import FORMATS, Lanes
 from codegen.emit.vector.assembly import Assembly, Call, Element, places
 from codegen.emit.vector.plan import StraightPlan
@@ -202,7 +201,7 @@ class _Text:
     def intrinsic(self, name: str, arguments: int) -> str:
         real = FORMATS[self.dtype].real
         full = f"llvm.{name}.{self.suffix}"
-        cgutils.get_or_insert_function(self.module, ir.FunctionType(real, [real] * arguments), full)
+        function_of(self.module, ir.FunctionType(real, [real] * arguments), full)
         return f"@{full}"
 
     # --- functions ------------------------------------------------------------------------------------------------
@@ -253,8 +252,8 @@ class _Text:
 
 
 def _form(head: type[Basic], orders: tuple[int, ...]) -> Callable[..., ir.Value]:
-    if head in special.CODE:
-        return lambda lanes, *values: special.apply(head, lanes, orders, values)
+    if head in special_forms.CODE:
+        return lambda lanes, *values: special_forms.apply(head, lanes, orders, values)
     return vectormath.power if head is power else vectormath.FORMS[head]
 
 
@@ -274,5 +273,5 @@ _PLAIN = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"} | {
 def missing(heads: Iterable[type[Basic]]) -> str | None:
     """The name of an operation that has no vector form, or None."""
     called = (kind for kind in heads if not issubclass(kind, WRITTEN))
-    known = {*special.CODE, *vectormath.FORMS, power}
+    known = {*special_forms.CODE, *vectormath.FORMS, power}
     return next((kind.__name__ for kind in called if kind not in known), None)

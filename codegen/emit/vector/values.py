@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from numba.core import cgutils
 from sympy import Idx, Min, Symbol, ceiling, floor
 
+from codegen.emit.instructions import function_of
 from codegen.walk import Extent, as_extent, parts, quotient, under_root
 
 INT = ir.IntType(64)
@@ -98,7 +98,7 @@ def square_root(builder: ir.IRBuilder, n: ir.Value) -> ir.Value:
     value = builder.sitofp(n, real)
     for name in ("sqrt", "ceil"):
         signature = ir.FunctionType(real, [real])
-        value = builder.call(cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.f64"), [value])
+        value = builder.call(function_of(builder.module, signature, f"llvm.{name}.f64"), [value])
     return builder.fptosi(value, INT)
 
 

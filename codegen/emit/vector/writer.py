@@ -13,9 +13,9 @@ from functools import reduce
 from itertools import zip_longest
 
 from llvmlite import ir
-from numba.core import cgutils
 from sympy import Expr, Idx
 
+from codegen.emit.control import on_stack
 from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.contraction import aligned_steps, steps
@@ -299,7 +299,7 @@ class Writer(Memory):
             inside = self.lane is not None
             lanes = inside or key in self.plan.lane_totals
             type_ = (self.wide if lanes else self.scalar).real_type
-            slot = cgutils.alloca_once(self.builder, type_)
+            slot = on_stack(self.builder, type_)
             self.builder.store((self.wide if lanes else self.scalar).real(value), slot)
             self.under_way[key] = Sum(slot, lanes, combine=lanes and not inside)
 
@@ -346,7 +346,7 @@ class Writer(Memory):
 
     def one_after_the_other(self, statement: Accumulate, values: Sequence[ir.Value], scope: Scope) -> None:
         """Add what each lane has to an element of its own, in the order of the lanes: several may have the same."""
-        width, nowhere = self.plan.width, cgutils.alloca_once(self.builder, self.scalar.real_type)
+        width, nowhere = self.plan.width, on_stack(self.builder, self.scalar.real_type)
         places = self.address(statement.target, scope)
         assert isinstance(places, Places)
         pointers = places.pointers
@@ -440,7 +440,7 @@ class Writer(Memory):
         """One of two values, of which the other is not evaluated, or in no lane that counts."""
         if not condition.lanes:
             lanes = self.lane is not None
-            slot = cgutils.alloca_once(self.builder, (self.wide if lanes else self.scalar).real_type)
+            slot = on_stack(self.builder, (self.wide if lanes else self.scalar).real_type)
             with self.builder.if_else(condition.llvm) as branches:
                 for branch, value in zip(branches, (then, otherwise)):
                     with branch:
