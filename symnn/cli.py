@@ -12,10 +12,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
+from importlib import import_module
 from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
@@ -63,15 +64,42 @@ class Level(StrEnum):
     neurons = "neurons"
 
 
-class Target(StrEnum):
-    """What a network is written as."""
+@dataclass(frozen=True)
+class Target:
+    """What a network is written as, beside a Python module: its name in sentences, and what gives the files."""
 
-    python = "python"
-    c = "c"
-    object = "object"
-    javascript = "javascript"
-    webassembly = "webassembly"
-    onnx = "onnx"
+    title: str
+    files: str
+    """``module.function``, of a request; imported when it is asked for."""
+    machines: bool = False
+    """Whether it is for a machine that ``triple`` names."""
+
+    def __call__(self, request: Request, triple: str | None) -> Files:
+        """The files of a request."""
+        module, name = self.files.rsplit(".", 1)
+        try:
+            write: Callable[..., Files] = getattr(import_module(module), name)
+        except ImportError as error:
+            raise SpecError(f"--target: {error}") from None
+        return write(request, **({"triple": triple} if self.machines else {}))
+
+
+TARGETS: Mapping[str, Target] = {
+    "c": Target("C99", "codegen.export.c_files"),
+    "object": Target("an object file", "codegen.export.object_files", machines=True),
+    "javascript": Target("a JavaScript module", "codegen.export.javascript_files"),
+    "webassembly": Target("WebAssembly", "codegen.export.webassembly_files"),
+    "onnx": Target("ONNX", "symnn.onnx.saving.onnx_files"),
+}
+"""By name on the command line."""
+PYTHON = "python"
+WRITTEN = f"A Python module, {', '.join(target.title for target in TARGETS.values())}."
+
+
+class TargetName(StrEnum):
+    """What a network is written as, by name: typer makes help and completion of it."""
+
+    vars().update({name: name for name in (PYTHON, *TARGETS)})
 
 
 class Precision(StrEnum):
@@ -591,9 +619,7 @@ def _require_page(out: Path) -> None:
 def compile_command(
     spec: SpecArgument,
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
-    target: Annotated[
-        Target, typer.Option(help="A Python module, C99, an object file, a JavaScript module, WebAssembly, or ONNX.")
-    ] = Target.python,
+    target: Annotated[TargetName, typer.Option(help=WRITTEN)] = PYTHON,  # type: ignore[assignment]
     model: Annotated[
         Path | None, typer.Option(help="A trained network, model.safetensors, whose weights go into the code.")
     ] = None,
@@ -612,19 +638,20 @@ def compile_command(
     prediction for raw rows, scaled as in training.
     """
     network = _network(spec)
-    if triple is not None and target is not Target.object:
+    if triple is not None and not (target in TARGETS and TARGETS[target].machines):
         raise SpecError("--triple: expected --target object beside it")
-    if target is not Target.python:
+    if target in TARGETS:
         trained = None if model is None else _trained(model, network)
-        _export(network, spec.stem, out, trained, dtype, target, triple)
+        _export(network, spec.stem, out, trained, dtype, TARGETS[target], triple)
         return
     from symnn.files import write_atomically
     from symnn.standalone import standalone
 
     if model is not None:
+        *names, last = TARGETS
         raise SpecError(
-            "--model: expected --target c, object, javascript, webassembly or onnx beside it: a Python module takes "
-            "its weights as an argument"
+            f"--model: expected --target {', '.join(names)} or {last} beside it: a Python module takes its weights as "
+            "an argument"
         )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
@@ -645,7 +672,7 @@ def _export(
     triple: str | None,
 ) -> None:
     """Write code into a directory, which is made if everything that goes there can be."""
-    from codegen.export import c_files, javascript_files, object_files, webassembly_files, write_together
+    from codegen.export import write_together
     from symnn.export import gradient_request, prediction_request
 
     if out.exists() and not out.is_dir():
@@ -655,14 +682,7 @@ def _export(
         request = gradient_request(network, name, chosen or "float64")
     else:
         request = prediction_request(trained, name, chosen)
-    writers: dict[Target, Callable[[Request], Files]] = {
-        Target.c: c_files,
-        Target.javascript: javascript_files,
-        Target.webassembly: webassembly_files,
-        Target.object: partial(object_files, triple=triple),
-        Target.onnx: _onnx_files,
-    }
-    files = writers[target](request)
+    files = target(request, triple)
     _make_directory(out)
     for path in write_together(out, files):
         content = files[path.name]
@@ -673,15 +693,6 @@ def _export(
     if "CMakeLists.txt" in files:
         build = out / "build"
         say(f"build and test: cmake -S {out} -B {build} && cmake --build {build} && ctest --test-dir {build}")
-
-
-def _onnx_files(request: Request) -> Files:
-    """The file of ONNX, where that is installed."""
-    try:
-        from symnn.onnx.saving import onnx_files
-    except ImportError as error:
-        raise SpecError(f"--target: {error}") from None
-    return onnx_files(request)
 
 
 # --- runs that can be broken off ----------------------------------------------------------------------------------

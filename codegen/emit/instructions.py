@@ -19,6 +19,8 @@ TRUTH = ir.IntType(1)
 RELATIONS: Mapping[str, str] = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 LIKELY: Mapping[bool, tuple[int, int]] = {True: (99, 1), False: (1, 99)}
 """How a branch is weighed."""
+SETTLED = "settled"
+"""The attribute of functions in which LLVM finds nothing but stack slots that are registers."""
 
 
 class Value:
@@ -93,11 +95,21 @@ class Block:
         return "\n".join([f"{self.name}:", *lines, f"  {self.terminator}\n"])
 
 
+class Attributes(ir.values.FunctionAttributes):  # type: ignore[misc]
+    """What is known of a function; in quotes, what LLVM does not know."""
+
+    _known = ir.values.FunctionAttributes._known | {f'"{SETTLED}"'}
+
+
 class Function(ir.Function):  # type: ignore[misc]
     """A function of a module whose body is text."""
 
     count = 0
     """The names that have been given."""
+
+    def __init__(self, module: ir.Module, type: ir.FunctionType, name: str) -> None:
+        super().__init__(module, type, name)
+        self.attributes = Attributes()
 
     def fresh(self) -> str:
         """A name that no other value or block of the function has."""

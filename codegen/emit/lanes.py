@@ -296,6 +296,20 @@ class Lanes:
         places = ir.Constant(ir.VectorType(index, part.width), list(range(start, start + part.width)))
         return self.builder.shuffle_vector(a, a, places)
 
+    def first(self, a: Operand, part: Lanes) -> Value:
+        """As many of the first lanes as another width has."""
+        return a if part.width == self.width else self._slice(self.real(a), 0, part)
+
+    def with_first(self, a: Operand, first: Value, part: Lanes) -> Value:
+        """The vector with others as its first lanes, as many as another width has."""
+        if part.width == self.width:
+            return first
+        index = ir.VectorType(ir.IntType(32), self.width)
+        lanes = range(self.width)
+        longer = ir.Constant(index, [lane % part.width for lane in lanes])
+        chosen = ir.Constant(index, [lane if lane < part.width else self.width + lane for lane in lanes])
+        return self.builder.shuffle_vector(self.builder.shuffle_vector(first, first, longer), self.real(a), chosen)
+
     # --- one lane after the other ---------------------------------------------------------------------------------
 
     def libm(self, name: str, *arguments: Value) -> Value:

@@ -179,16 +179,18 @@ def _optimise(module: Any, machine: Any) -> None:
     _optimise_whole(module, builder)
     each = builder.getFunctionPassManager()
     for function in _simplified(module):
-        each.run(function, builder)
+        if not _is(function, "settled"):
+            each.run(function, builder)
 
 
 def _simplified(module: Any) -> list[Any]:
     """The functions in which there may be something to simplify."""
-    return [
-        function
-        for function in module.functions
-        if not function.is_declaration and not any(b'"plain"' in attribute for attribute in function.attributes)
-    ]
+    return [f for f in module.functions if not f.is_declaration and not _is(f, "plain")]
+
+
+def _is(function: Any, kind: str) -> bool:
+    """Whether a function has an attribute of ours."""
+    return any(f'"{kind}"'.encode() in attribute for attribute in function.attributes)
 
 
 def _tuning() -> Any:
@@ -209,8 +211,10 @@ def _optimise_whole(module: Any, builder: Any) -> None:
     first = llvm.create_new_function_pass_manager()
     first.add_sroa_pass()
     first.add_instruction_combine_pass()
+    slots = llvm.create_new_function_pass_manager()
+    slots.add_sroa_pass()
     for function in _simplified(module):
-        first.run(function, builder)
+        (slots if _is(function, "settled") else first).run(function, builder)
 
 
 @dataclass(frozen=True)

@@ -217,3 +217,22 @@ def test_loops_whose_length_each_call_decides_begin_where_a_line_of_code_is_fetc
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine()
     assert re.search(r"\.p2align\s+6\b", machine.emit_assembly(module))
+
+
+@pytest.mark.parametrize("chosen", ["unrolled", "loops"])
+def test_how_wide_the_last_vector_is_changes_no_bits(chosen: str) -> None:
+    i = Index("i", 2)
+    x, total, rows = Variable("x", (S, 2)), Variable("total"), Variable("rows", (2,))
+    square = sympy.tanh(x[s, i]) ** 2
+    equations = (
+        Equation(total.symbol, square, Reduction.SUM, (s, i)),
+        Equation(rows[i], square, Reduction.SUM, (s,)),
+    )
+    graph = Graph((x,), equations, ("total", "rows"))
+    function = codegen.compile(graph, schedule=chosen, cache=False)  # type: ignore[arg-type]
+    values = np.random.Generator(np.random.PCG64(0)).normal(size=(40, 2))
+    for n in range(4, 40):
+        longer = np.zeros((40, 2))
+        longer[:n] = values[:n]
+        for found, expected in zip(function(values[:n]), function(longer)):
+            np.testing.assert_array_equal(found, expected)

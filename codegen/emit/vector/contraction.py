@@ -44,6 +44,15 @@ def balanced(total: int, most: int) -> tuple[tuple[int, int], ...]:
     return tuple((size, count) for size, count in ((small + 1, larger), (small, blocks - larger)) if count)
 
 
+def even(total: int, most: int) -> int:
+    """The largest size of equal blocks, of which there is one kind to compile, down to half of ``most``; else that.
+
+    >>> even(1000, 24), even(32, 24), even(10, 24), even(43, 24)
+    (20, 16, 24, 24)
+    """
+    return next((size for size in range(most, most // 2, -1) if total % size == 0), most)
+
+
 def product_over_lanes(
     lanes: Lanes,
     target: Target,
@@ -53,30 +62,28 @@ def product_over_lanes(
     operands: Sequence[Array],
     count: ir.Value,
 ) -> None:
-    """``out[j, s] = Σ_k left[j, k]·right[k, s]`` for ``count`` samples s, rounded up to whole vectors.
+    """``out[j, s] = Σ_k left[j, k]·right[k, s]`` for ``count`` samples s, rounded up to halves of vectors.
 
     k are as many indices as there are ``sums``; out and right are contiguous along s.
     """
     left, right = operands
-    builder, width = lanes.builder, lanes.width
-    vectors = builder.udiv(builder.add(count, INT(width - 1)), INT(width))
-    for size, first, last in _strips(builder, vectors, target.vectors_a_row):
-        with steps(builder, first, last, size) as vector:
-            start = builder.mul(vector, INT(width))
-            for block, j in _blocks(builder, rows, target.rows(size)):
-                totals = [_slot(lanes, lanes.real(0.0)) for _ in range(block * size)]
+    builder = lanes.builder
+    for part, size, first, last in _strips(lanes, count, target.vectors_a_row):
+        with steps(builder, first, last, size * part.width) as start:
+            for block, j in _blocks(builder, rows, target.rows(size) if size > 1 else even(rows, target.rows(size))):
+                totals = [_slot(part, part.real(0.0)) for _ in range(block * size)]
                 with nested(builder, sums) as k:
                     row = _at(builder, right, *k, start)
-                    others = [lanes.load(builder.gep(row, [INT(v * width)])) for v in range(size)]
+                    others = [part.load(builder.gep(row, [INT(v * part.width)])) for v in range(size)]
                     for r in range(block):
-                        factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), *k)))
+                        factor = part.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), *k)))
                         for v, other in enumerate(others):
-                            _add_product(lanes, totals[r * size + v], factor, other)
+                            _add_product(part, totals[r * size + v], factor, other)
                 for r in range(block):
                     place = _at(builder, out, _plus(builder, j, r), start)
                     for v in range(size):
                         total = builder.load(totals[r * size + v])
-                        lanes.store(total, builder.gep(place, [INT(v * width)]))
+                        part.store(total, builder.gep(place, [INT(v * part.width)]))
 
 
 def product_over_samples(
@@ -367,11 +374,15 @@ def nested(builder: ir.IRBuilder, ranges: Sequence[Range]) -> Iterator[list[ir.V
         yield [stack.enter_context(steps(builder, first, last, 1)) for first, last in ranges]
 
 
-def _strips(builder: ir.IRBuilder, vectors: ir.Value, most: int) -> Iterator[tuple[int, ir.Value, ir.Value]]:
-    """Strips of as many vectors as a block takes, then single ones: (vectors a strip, first vector, last)."""
-    whole = builder.mul(builder.udiv(vectors, INT(most)), INT(most))
-    yield most, INT(0), whole
-    yield 1, whole, vectors
+def _strips(lanes: Lanes, count: ir.Value, most: int) -> Iterator[tuple[Lanes, int, ir.Value, ir.Value]]:
+    """Strips of as many vectors as a block takes, then single ones, then half of one: (lanes, vectors, first, last)."""
+    builder, width, half = lanes.builder, lanes.width, lanes.width // 2
+    rounded = builder.add(count, INT(half - 1))
+    whole = builder.mul(builder.udiv(rounded, INT(most * width)), INT(most * width))
+    single = builder.and_(rounded, INT(-width))
+    yield lanes, most, INT(0), whole
+    yield lanes, 1, whole, single
+    yield Lanes(builder, half, lanes.dtype), 1, single, count
 
 
 def _blocks(builder: ir.IRBuilder, rows: int, most: int) -> Iterator[tuple[int, ir.Value]]:

@@ -11,7 +11,7 @@ from llvmlite import ir
 from sympy import Expr, Idx, Integer
 
 from codegen.emit.control import value_on_stack
-from codegen.emit.instructions import Function, begun
+from codegen.emit.instructions import SETTLED, Function, begun
 from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
     Array,
@@ -239,6 +239,7 @@ def _call(
         function.linkage = "internal"
         # Inlined into the function around it, register allocation takes longer and gives worse code.
         function.attributes.add("noinline")
+        function.attributes.add(f'"{SETTLED}"')
         for argument in function.args:
             if isinstance(argument.type, ir.PointerType):
                 argument.add_attribute("noalias")

@@ -146,13 +146,13 @@ class Memory:
             subscript = subscripts(reference)[axis]
             here = self.spread_real(self.values(self.placed(subscript, scope, storage.place)), True)
             if position is not None:
-                here = self.builder.add(self.builder.mul(position, self.spread(self.extent(n), self.plan.width)), here)
+                here = self.builder.add(self.builder.mul(position, self.spread(self.extent(n), self.wide.width)), here)
             position = here
         return position
 
     def places(self, base: ir.Value, offsets: ir.Value) -> Places:
         """So many numbers from where an array begins, in each lane."""
-        width = self.plan.width
+        width = self.wide.width
         size, _ = self.layout_of(base.type.pointee)
         start = self.spread(self.builder.ptrtoint(base, INT), width)
         distance = self.builder.mul(offsets, self.spread(INT(size), width))
@@ -177,7 +177,7 @@ class Memory:
     def vector_address(self, key: object, reference: Expr, storage: Storage, scope: Scope) -> Address | Places:
         """Where a vertex is kept whose elements are vectors; each lane may be in another one."""
         if (offsets := self.offsets(reference, storage, scope)) is not None:
-            width = self.plan.width
+            width = self.wide.width
             first = self.builder.mul(offsets, self.spread(INT(self.region(key).lanes), width))
             return self.places(self.pointers[key], self.builder.add(first, self.iota(width)))
         apart = _multiply(self.builder, self.stride(reference, storage, scope), self.region(key).lanes)
@@ -219,27 +219,27 @@ class Memory:
 
     def load_backwards(self, pointer: ir.Value, element: ir.Type) -> ir.Value:
         """As :meth:`load_neighbours`, each lane one element before the last: gathering takes several times as long."""
-        first = self.builder.gep(pointer, [INT(1 - self.plan.width)])
+        first = self.builder.gep(pointer, [INT(1 - self.wide.width)])
         mask = None if self.mask is None else self.backwards(self.mask)
         return self.backwards(self.load_neighbours(first, element, mask))
 
     def backwards(self, vector: ir.Value) -> ir.Value:
         """The lanes in the other order."""
-        places = list(reversed(range(self.plan.width)))
-        index = ir.VectorType(ir.IntType(32), self.plan.width)
+        places = list(reversed(range(self.wide.width)))
+        index = ir.VectorType(ir.IntType(32), self.wide.width)
         return self.builder.shuffle_vector(vector, vector, ir.Constant(index, places))
 
     def load_neighbours(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
         """Neighbouring numbers, one a lane; for lanes that do not count nothing is read."""
         size, kind = self.layout_of(element)
-        vector = ir.VectorType(element, self.plan.width)
+        vector = ir.VectorType(element, self.wide.width)
         place = self.builder.bitcast(pointer, vector.as_pointer())
         if mask is None:
             return self.builder.load(place, align=size)
-        zeros = ir.Constant(vector, [element(0)] * self.plan.width)
+        zeros = ir.Constant(vector, [element(0)] * self.wide.width)
         arguments = [place, ir.IntType(32)(size), mask, zeros]
         signature = ir.FunctionType(vector, [a.type for a in arguments])
-        name = f"llvm.masked.load.v{self.plan.width}{kind}.p0"
+        name = f"llvm.masked.load.v{self.wide.width}{kind}.p0"
         return self.builder.call(function_of(self.builder.module, signature, name), arguments)
 
     def layout_of(self, element: ir.Type) -> tuple[int, str]:
@@ -285,7 +285,7 @@ class Memory:
 
     def lane_pointers(self, pointer: ir.Value, stride: ir.Value, size: int) -> ir.Value:
         """A pointer for each lane; through integers, since llvmlite has no vector of offsets from one pointer."""
-        width = self.plan.width
+        width = self.wide.width
         iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
         distance = self.builder.mul(iota, self.spread(self.builder.mul(stride, INT(size)), width))
         base = self.spread(self.builder.ptrtoint(pointer, INT), width)
@@ -297,8 +297,8 @@ class Memory:
 
     def gathered(self, pointers: ir.Value, element: ir.Type) -> ir.Value:
         """What is in each place; for lanes that do not count nothing is read."""
-        vector = ir.VectorType(element, self.plan.width)
-        zero = ir.Constant(vector, [element(0)] * self.plan.width)
+        vector = ir.VectorType(element, self.wide.width)
+        zero = ir.Constant(vector, [element(0)] * self.wide.width)
         return self._masked("gather", vector, pointers, self.layout_of(element)[0], element, (), (zero,))
 
     def scatter(self, value: ir.Value, pointer: ir.Value, stride: ir.Value) -> None:
@@ -319,11 +319,11 @@ class Memory:
         last: tuple[ir.Value, ...],
     ) -> ir.Value:
         _, kind = self.layout_of(element)
-        every = ir.Constant(ir.VectorType(ir.IntType(1), self.plan.width), [1] * self.plan.width)
+        every = ir.Constant(ir.VectorType(ir.IntType(1), self.wide.width), [1] * self.wide.width)
         mask = every if self.mask is None else self.mask
         arguments = [*first, pointers, ir.IntType(32)(size), mask, *last]
         signature = ir.FunctionType(result, [a.type for a in arguments])
-        full = f"llvm.masked.{name}.v{self.plan.width}{kind}.v{self.plan.width}p0"
+        full = f"llvm.masked.{name}.v{self.wide.width}{kind}.v{self.wide.width}p0"
         return self.builder.call(function_of(self.builder.module, signature, full), arguments)
 
     def spread(self, scalar: ir.Value, width: int) -> ir.Value:
@@ -333,7 +333,7 @@ class Memory:
         return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(index, width), [0] * width))
 
     def spread_real(self, value: Value, lanes: bool) -> ir.Value:
-        return self.spread(value.llvm, self.plan.width) if lanes and not value.lanes else value.llvm
+        return self.spread(value.llvm, self.wide.width) if lanes and not value.lanes else value.llvm
 
     def real(self, value: float) -> Value:
         return Value(self.scalar.real(value), False)
@@ -364,7 +364,7 @@ class Memory:
                 if isinstance(factor, (Idx, Indexed)):
                     where = self.placed(factor, scope, Place.INPUT)
                     if where.each is not None:
-                        every = self.spread(_value(here), self.plan.width)
+                        every = self.spread(_value(here), self.wide.width)
                         each.append(self.builder.mul(every, where.each))
                         here = 0
                         continue
@@ -391,7 +391,7 @@ class Memory:
             return read
         integer, of = INT, f"i64.{self.scalar.format.suffix}"
         if read.lanes:
-            width = self.plan.width
+            width = self.wide.width
             integer, of = ir.VectorType(INT, width), f"v{width}i64.v{width}{self.scalar.format.suffix}"
         # Lanes that do not count may have anything: what is beyond the integers is the last of them.
         signature = ir.FunctionType(integer, [read.llvm.type])
@@ -413,7 +413,7 @@ class Memory:
             return Value(counter.base, False)
         if counter.each is not None:
             return Value(counter.each, True)
-        width = self.plan.width
+        width = self.wide.width
         iota = self.iota(width)
         if counter.step != 1:
             iota = self.builder.mul(iota, self.spread(_value(counter.step), width))

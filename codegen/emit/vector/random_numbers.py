@@ -37,7 +37,7 @@ def drawn(w: Writer, node: RandomNumber, scope: Scope) -> Number:
     else:
         lanes = any(counter.lanes for counter in counters)
         find = _kept if not place.lanes and not given and not isinstance(place.base, ir.Constant) else _picked
-        word = find(w, counters, w.plan.width if lanes else 1)
+        word = find(w, counters, w.wide.width if lanes else 1)
     return Number(_of_word(node, w.wide if lanes else w.scalar, word), lanes)
 
 
@@ -74,7 +74,7 @@ def _kept(w: Writer, counters: Sequence[Counter], n: int) -> Value:
 
 def _neighbours(w: Writer, counters: Sequence[Counter]) -> Value:
     """The words at places that follow each other, or at every other one, by the blocks that these have in common."""
-    builder, n, (seed, stream, row, place, width) = w.builder, w.plan.width, counters
+    builder, n, (seed, stream, row, place, width) = w.builder, w.wide.width, counters
     step = int(place.step)
     count = -(-step * n // WORDS)
     first = _block_number(builder, 1, row.base, place.base, width.base)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import zip_longest
 
 from llvmlite import ir
 from sympy import Expr, Idx
 
-from codegen.emit.control import on_stack
+from codegen.emit.control import on_stack, value_on_stack
 from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.contraction import aligned_steps, steps
@@ -204,7 +204,7 @@ class Writer(Memory):
     def in_vectors(
         self, loop: Loop, width: int, over_tile: bool, bounds: tuple[ir.Value, ir.Value], *scopes: Scope
     ) -> None:
-        """A loop ``width`` values at a time, the last of them masked; of several rows, each in its scope."""
+        """A loop ``width`` values at a time, those left over masked; of several rows, each in its scope."""
         first, last = bounds
         if not over_tile and loop.is_whole and isinstance(known := extent(loop.index), int):
             rest = known % width
@@ -212,7 +212,8 @@ class Writer(Memory):
                 with self.range(first, INT(known - rest), width) as i:
                     self.in_lanes(loop, i, None, *scopes)
             if rest:
-                self.in_lanes(loop, INT(known - rest), INT(rest), *scopes)
+                fitting = min(width, max(2, 1 << (rest - 1).bit_length()))
+                self.left_over(loop, INT(known - rest), INT(rest), [fitting], *scopes)
             return
         if not loop.is_whole:
             last = self.larger(first, last)
@@ -223,13 +224,40 @@ class Writer(Memory):
             self.in_lanes(loop, i, None, *scopes)
         rest = self.builder.sub(last, whole)
         with self.builder.if_then(self.builder.icmp_signed(">", rest, INT(0)), likely=False):
-            self.in_lanes(loop, whole, rest, *scopes)
+            widths = dict.fromkeys((min(width, max(2, self.native.width // 2)), width))
+            self.left_over(loop, whole, rest, list(widths), *scopes)
+
+    def left_over(self, loop: Loop, first: ir.Value, count: ir.Value, widths: Sequence[int], *scopes: Scope) -> None:
+        """The last values of a loop, in the narrowest of some vectors that holds them.
+
+        Half of a register takes half the time on some processors, and each lane adds to the sums that it would add to
+        in a whole vector: the width changes no bits.
+        """
+        width, *wider = widths
+        if wider:
+            with self.builder.if_else(self.builder.icmp_signed("<=", count, INT(width))) as (fits, more):
+                with more:
+                    self.left_over(loop, first, count, wider, *scopes)
+                with fits:
+                    self.left_over(loop, first, count, [width], *scopes)
+            return
+        wide, sums = self.wide, {key: total for key, total in self.under_way.items() if total.combine}
+        self.wide = Lanes(self.builder, width, wide.dtype)
+        for key, total in sums.items():
+            slot = value_on_stack(self.builder, wide.first(self.builder.load(total.slot), self.wide))
+            self.under_way[key] = replace(total, slot=slot)
+        self.in_lanes(loop, first, count, *scopes)
+        for key, total in sums.items():
+            part = self.builder.load(self.under_way[key].slot)
+            self.builder.store(wide.with_first(self.builder.load(total.slot), part, self.wide), total.slot)
+            self.under_way[key] = total
+        self.wide = wide
 
     def in_lanes(self, loop: Loop, first: ir.Value, count: ir.Value | None, *scopes: Scope) -> None:
         """The body of a loop for the values from ``first`` on, one a lane, in ``count`` lanes or in all."""
         self.lane, self.count, self.mask = loop.index, count, None
         if count is not None:
-            width = self.plan.width
+            width = self.wide.width
             iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
             self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
         inner, *others = ({**scope, loop.index: Counter(first, 1)} for scope in scopes)
@@ -243,6 +271,7 @@ class Writer(Memory):
         else:
             self.block(loop.body, inner)
         self.lane = self.count = self.mask = None
+        self.stored.clear()
 
     def at_the_one(self, loop: Loop, value: Expr, n: ir.Value, scope: Scope) -> None:
         """The body of a loop at one value of its index, where that is in the range; lanes have one value each."""
@@ -259,7 +288,7 @@ class Writer(Memory):
             with self.builder.if_then(self.builder.icmp_unsigned("<", every.llvm, n)):
                 self.block(loop.body, inner)
             return
-        inside = self.builder.icmp_unsigned("<", every.llvm, self.spread(n, self.plan.width))
+        inside = self.builder.icmp_unsigned("<", every.llvm, self.spread(n, self.wide.width))
         outer, self.mask = (self.mask, self.some_lanes), self.masked(inside)
         self.some_lanes = True
         self.block(loop.body, inner)
@@ -317,13 +346,14 @@ class Writer(Memory):
             self.builder.store(after, total.slot)
         elif key in self.plan.lane_sums:
             place = self.element(key, self.offset(statement.target, self.program.storage_of(statement.target), scope))
-            sum_ = self.native.load(place)
+            lanes = min(self.wide, self.native, key=lambda lanes: lanes.width)
+            sum_ = lanes.load(place)
             vectors = [self.spread_real(v, True) for v in values]
-            masks = [None] * self.plan.width if self.counting is None else list(self.parts(self.counting))
-            for mask, *parts in zip(masks, *(self.parts(v) for v in vectors)):
-                added = self.combined(statement, self.native, sum_, parts)
-                sum_ = added if mask is None else self.native.select(mask, added, sum_)
-            self.native.store(sum_, place)
+            masks = [None] * self.wide.width if self.counting is None else list(self.parts(self.counting, lanes.width))
+            for mask, *parts in zip(masks, *(self.parts(v, lanes.width) for v in vectors)):
+                added = self.combined(statement, lanes, sum_, parts)
+                sum_ = added if mask is None else lanes.select(mask, added, sum_)
+            lanes.store(sum_, place)
         elif self.is_said_by_data(statement.target, self.program.storage_of(statement.target), scope):
             self.one_after_the_other(statement, [self.spread_real(v, True) for v in values], scope)
         else:
@@ -346,7 +376,7 @@ class Writer(Memory):
 
     def one_after_the_other(self, statement: Accumulate, values: Sequence[ir.Value], scope: Scope) -> None:
         """Add what each lane has to an element of its own, in the order of the lanes: several may have the same."""
-        width, nowhere = self.plan.width, on_stack(self.builder, self.scalar.real_type)
+        width, nowhere = self.wide.width, on_stack(self.builder, self.scalar.real_type)
         places = self.address(statement.target, scope)
         assert isinstance(places, Places)
         pointers = places.pointers
@@ -364,8 +394,8 @@ class Writer(Memory):
         """The lanes that count in a sum of all lanes: outside of lanes, where a part of it may be, the first."""
         if self.lane is not None:
             return self.mask
-        flags = [1] + [0] * (self.plan.width - 1)
-        return ir.Constant(ir.VectorType(ir.IntType(1), self.plan.width), flags)
+        flags = [1] + [0] * (self.wide.width - 1)
+        return ir.Constant(ir.VectorType(ir.IntType(1), self.wide.width), flags)
 
     def summands(self, statement: Accumulate, scope: Scope) -> list[Value]:
         """What is added: a value, or the two factors of a product."""
@@ -410,14 +440,11 @@ class Writer(Memory):
         with self.range(INT(0), self.extent(extent(over[0])), 1) as i:
             self.over(over[1:], {**scope, over[0]: Counter(i)}, body)
 
-    def parts(self, value: ir.Value) -> Iterator[ir.Value]:
-        """A wide vector as native ones."""
-        index = ir.IntType(32)
-        for start in range(0, self.plan.width, self.native.width):
-            places = list(range(start, start + self.native.width))
-            yield self.builder.shuffle_vector(
-                value, value, ir.Constant(ir.VectorType(index, self.native.width), places)
-            )
+    def parts(self, value: ir.Value, width: int) -> Iterator[ir.Value]:
+        """A wide vector as vectors of ``width`` lanes."""
+        index = ir.VectorType(ir.IntType(32), width)
+        for start in range(0, self.wide.width, width):
+            yield self.builder.shuffle_vector(value, value, ir.Constant(index, list(range(start, start + width))))
 
     # --- expressions ----------------------------------------------------------------------------------------------
 
