@@ -1,8 +1,8 @@
 """How a loss over partitions would scale with workers: ``python -m tests.benchmarks.workers [--plot FILE.svg]``.
 
 A simulation. Measured here are, for each partition by itself, what a worker computes, and what it costs beside that
-(its part of a task that is submitted and scheduled, bringing its gradient back) through a Dask cluster of one worker.
-Of these times partitions are given out one after the other to so many workers, each to the one that is free first. No
+(its part of a task that is submitted and scheduled, bringing its gradient back) through a cluster of one worker. Of
+these times partitions are given out one after the other to so many workers, each to the one that is free first. No
 network between machines is in it.
 """
 
