@@ -205,7 +205,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "exp(−x)·I₀(x)": (exp(-x) * besseli(0, x), [0.3, 25.0, 1e3, -3.0]),
     "exp(−x)·I₂(x)": (exp(-x) * besseli(2, x), [0.3, 3.0, 1e3]),
     "Rice": (x * exp(-(x**2 + y**2) / 2) * besseli(0, x * y), [(3.0, 2.0), (40.0, 41.0)]),
-    "log K₀": (log(besselk(0, x)), [0.3, 19.9, 800.0]),
+    "log K₀": (log(besselk(0, x)), [0.3, 12.0, 800.0]),
     "exp(x)·K₁(x)": (exp(x) * besselk(1, x), [0.3, 800.0]),
     "W(y·exp(x))": (LambertW(y * exp(x)), [(1, 2), (800, 3), (-800, 2), (800, 1e-300), (-3, -2), (0.1, 1e-9)]),
     "x·exp(x²)·erfc(x)": (x * exp(x**2) * erfc(x), [0.3, 5.0, 18.0, -2.0]),
