@@ -237,6 +237,8 @@ def _product(nodes: Nodes, node: Node) -> bool:
 
 def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> bool:
     """f(x)/x, x/f(x) and f(x)/g(x), where x may be a sum that is a multiple of another one."""
+    if INVERSE.isdisjoint(heads) and not any(power.is_negative for _, power in found):
+        return False
     sums = heads.count(Add)
     for (base, power), head in zip(found, heads):
         decimal = head is Add and sums > 1 and power.is_negative
@@ -252,10 +254,10 @@ def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> b
                 continue
             if its_head in VANISHING and _argument(nodes, other) == argument and _sense(its_head, exponent) != sense:
                 return True
-            if exponent * sense < 0 and other in parts and parts[other].is_Rational:
+            divided = [part for part, own in parts.items() if own.is_Rational and own * exponent * sense < 0]
+            if other in divided:
                 return True
-            shifted = decimal or head is log
-            if exponent * sense < 0 and its_head is Add and any(_agree(nodes, other, p, shifted) for p in parts):
+            if its_head is Add and any(_agree(nodes, other, part, decimal or head is log) for part in divided):
                 return True
     return False
 
