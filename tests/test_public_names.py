@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from types import ModuleType
 
 import pytest
@@ -56,9 +57,15 @@ DOORS = {
 """The functions and classes of each door, each of which its docstring shows, or that of its module."""
 
 
+LIBRARIES = {"distributed": "distributed", "jax": "jax", "keras": "h5py", "onnx": "onnx", "torch": "torch"}
+"""What the doors import; without it the collection of doctests leaves modules behind that end before their names."""
+
+
 @pytest.mark.parametrize("name", DOORS)
 def test_every_door_has_an_example(name: str) -> None:
-    module = pytest.importorskip(f"symnn.{name}", exc_type=Exception)
+    if name in LIBRARIES:
+        pytest.importorskip(LIBRARIES[name])
+    module = import_module(f"symnn.{name}")
     said = "\n".join(each.__doc__ or "" for each in (module, *(getattr(module, n) for n in DOORS[name])))
     shown = "\n".join(line for line in said.splitlines() if re.match(r"\s*(>>>|\.\.\.)", line))
     assert {n for n in DOORS[name] if not re.search(rf"\b{n}\(", shown)} == set()

@@ -103,6 +103,8 @@ FORMULAS: Mapping[str, Tested] = {
     "log I₀": Tested(lambda x: sympy.log(sympy.besseli(0, x)), Points()),
     "I₁/I₀": Tested(lambda x: sympy.besseli(1, x) / sympy.besseli(0, x), Points()),
     "W(exp)": Tested(lambda x: sympy.LambertW(sympy.exp(x)), Points()),
+    "W(c·exp)": Tested(lambda x: sympy.LambertW((1 + x**2) * sympy.exp(x)), Points()),
+    "x·erfcx": Tested(lambda x: x * sympy.exp(x**2) * sympy.erfc(x), Points()),
     "x/√(x² + 1)": Tested(lambda x: x / sympy.sqrt(x**2 + 1), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
     "log(x² + y²)": Tested(lambda x: sympy.log(x**2 + (x / 2 - 1) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
     "direction cosine": Tested(

@@ -335,7 +335,7 @@ def test_rates_with_decimals_are_removable(name: str, nodes: bool, monkeypatch: 
     formula, exact, place = RATES[name]
     written = [exact, exact.diff(x), exact.diff(x, 2)]
     for distance in (1e-9, -1e-3, 0.3, -5.0, 60.0):
-        expected = [float(t) for t in truths(written, [place + distance], [x])]
+        expected = [float(t) for t in truths(name, written, [place + distance], [x])]
         found = value_and_slopes(formula, place + distance, nodes, monkeypatch)
         np.testing.assert_allclose(found, expected, rtol=1e-12, err_msg=str(distance))
     at, beside = (value_and_slopes(formula, place + d, nodes, monkeypatch) for d in (0.0, 1e-12))
