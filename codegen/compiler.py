@@ -322,6 +322,7 @@ def compile(
         cache_hit=code.cache_hit,
         compilation=compilation,
         reason=reason,
+        stages=compilation.stages.taken,
     )
     options: dict[str, Any] = {
         "dtype": real, "schedule": schedule, "emitter": emitter, "tier": tier, "cache": cache, "target": target,

@@ -45,12 +45,9 @@ class CompileReport:
     """What was worked out about the graph; nothing yet if its code came from the cache."""
     reason: str = ""
     """What has no vector form, if that is why readable code runs."""
-
-    @property
-    def stages(self) -> Mapping[str, float]:
-        """Seconds of each stage on the way here: the key in the cache, and unless it was there the passes, the
-        schedule, the writing and LLVM; then loading. Readable code is compiled and loaded by Numba."""
-        return dict(self.compilation.stages.seconds)
+    stages: Mapping[str, float] = field(default_factory=dict, repr=False, compare=False)
+    """Seconds of each stage on the way here: the key in the cache, and unless it was there the passes, the schedule,
+    the writing and LLVM; then loading. Readable code is compiled and loaded by Numba."""
 
     @property
     def passes(self) -> PassReport:
@@ -60,9 +57,10 @@ class CompileReport:
     def __str__(self) -> str:
         why = f" ({self.reason} has no vector form)" if self.reason else ""
         origin = "loaded from the cache" if self.cache_hit else "compiled"
+        stages = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in self.stages.items())
         return (
             f"schedule {self.schedule}, {self.emitter} code{why}, {self.dtype}, workspace {self.workspace} numbers\n"
-            f"{origin} in {self.seconds * 1e3:.0f} ms: {self.compilation.stages}\n"
+            f"{origin} in {self.seconds * 1e3:.0f} ms: {stages}\n"
             f"operations for one sample, after each pass:\n{self.passes}"
         )
 

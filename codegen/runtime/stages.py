@@ -9,16 +9,18 @@ from functools import wraps
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+ORDER = ("key", "passes", "schedule", "write", "LLVM", "Numba", "load")
+"""Stages call each other as they need them, so that one may begin before another that comes first ends."""
 
 
 class Stages:
-    """Seconds by stage, in the order in which the stages ended; those of a stage are without the ones that it began.
+    """Seconds by stage; those of a stage are without the ones that it began.
 
     >>> stages = Stages()
     >>> with stages.stage("write"):
     ...     with stages.stage("schedule"):
     ...         pass
-    >>> list(stages.seconds)
+    >>> list(stages.taken)
     ['schedule', 'write']
     """
 
@@ -38,8 +40,10 @@ class Stages:
             self.seconds[name] = self.seconds.get(name, 0.0) + whole - self._of_others.pop()
             self._of_others[-1] += whole
 
-    def __str__(self) -> str:
-        return ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in self.seconds.items())
+    @property
+    def taken(self) -> dict[str, float]:
+        """What each has taken until now, in the order in which a compilation goes through them."""
+        return {name: self.seconds[name] for name in ORDER if name in self.seconds}
 
 
 def stage(name: str) -> Callable[[Callable[[Any], T]], Callable[[Any], T]]:

@@ -12,11 +12,22 @@ from codegen.emit.numba import describe, functions, preamble
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.entry import Entries
 from codegen.emit.vector.interface import FEW_RUN, NATIVE
+from codegen.emit.vector.plan import StraightPlan
 from codegen.emit.vector.table import Table
+
+LOOPS = (
+    "What runs are these loops as vector instructions, those in lanes {width} numbers at a time, and kernels",
+    "for steps on tiles and matrix products.",
+)
+LINE = (
+    "What runs is a line of scalar instructions, functions of one kind side by side. It adds and multiplies in an order",
+    "of its own, so that its last bits may be others than those of this program.",
+)
 
 
 def readable_source(table: Table) -> str:
-    """The program as Numba code, to read: what runs is the same as vector instructions."""
+    """The program as Numba code, to read: what runs is the same as vector instructions, or, of a large formula, a line
+    of instructions in another order."""
     plan, layout = table.plan, table.layout
     program, dtype = plan.program, plan.dtype
     texts = [functions(program, layout, dtype)]
@@ -26,8 +37,7 @@ def readable_source(table: Table) -> str:
     head = [
         '"""' + describe(program, layout, dtype),
         "",
-        f"What runs are these loops as vector instructions, those in lanes {plan.width} numbers at a time, and kernels",
-        "for steps on tiles and matrix products.",
+        *(LINE if isinstance(plan, StraightPlan) else [said.format(width=plan.width) for said in LOOPS]),
     ]
     return "\n".join([*head, '"""', "", preamble(program.graph, dtype) + "\n\n".join(texts)])
 
