@@ -20,8 +20,8 @@ LOOPS = (
     "for steps on tiles and matrix products.",
 )
 LINE = (
-    "What runs is a line of scalar instructions, functions of one kind side by side. It adds and multiplies in an order",
-    "of its own, so that its last bits may be others than those of this program.",
+    "What runs is a line of scalar instructions, functions of one kind side by side. It adds and multiplies in an",
+    "order of its own, so that its last bits may be others than those of this program.",
 )
 
 
