@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, sqrt
 
 from codegen.functions import direction_cosine, hypot
-from codegen.functions.smooth import weighted_norm
+from codegen.functions.smooth import log1p_of_squares, reciprocal_of_squares, square_share, weighted_norm
 from codegen.walk import is_reference, postorder
 
 SHORT = 4
@@ -96,6 +96,34 @@ def directed(node: Expr) -> Expr | None:
                     others = Mul(*[other for other in Mul.make_args(rest) if other is not part])
                     return Add(*[_with_cosines(Mul(term, others), size, power) for term in part.args])
     return None
+
+
+def over_squares(node: Expr) -> Expr | None:
+    """x/(x² + y²) as one function, whose derivatives are in range where the squares are not; x/(1 + x²) too.
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> over_squares(3 * x / (x**2 + y**2) ** 2)
+    3*square_share(x, x, y)*reciprocal_of_squares(x, y)
+    """
+    for factor in Mul.make_args(node):
+        total, power = factor.as_base_exp()
+        if isinstance(power, Integer) and power.is_negative and (size := norm(total)) is not None:
+            rest, shares = node / factor, []
+            for x in size.args:
+                while power and (left := _divided(rest, x)) is not None:
+                    rest, power = left, power + 1
+                    shares.append(square_share(x, *size.args))
+            if shares:
+                return Mul(rest, *shares, reciprocal_of_squares(*size.args) ** -power)
+    return None
+
+
+def log1p_squared(argument: Expr) -> Expr | None:
+    """log(1 + x² + y² + …) of x² + y² + …, all that varies."""
+    terms = Add.make_args(argument)
+    roots = [_root(term) for term in terms] if len(terms) < SHORT else [None]
+    return None if any(root is None or root.is_number for root in roots) else log1p_of_squares(*roots)
 
 
 def _is_along(product: Expr, size: Expr) -> bool:

@@ -18,7 +18,10 @@ from sympy import (
     Pow,
     Rational,
     S,
+    acosh,
+    asin,
     asinh,
+    atan,
     cos,
     cosh,
     erf,
@@ -75,12 +78,16 @@ from codegen.functions.bessel import bessel_ratio, damped_bessel, log_bessel, lo
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
+    acosh_exp,
     asinh_exp,
+    atan_exp,
+    gudermannian,
     log_cosh_intercept,
     log_distance_from_1,
     log_raised_cosh,
     softened_ramp,
     weighted_log_sum_exp,
+    weighted_part,
 )
 from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, normal_cdf
 from codegen.functions.improvement import improvement, log_improvement
@@ -91,7 +98,7 @@ from codegen.functions.ratios import LINES, NUMBERS, ROWS, line_over, log_of_quo
 from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
-from codegen.passes.norms import directed, norm, weighted
+from codegen.passes.norms import directed, log1p_squared, norm, over_squares, weighted
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, is_large, postorder
 
@@ -401,7 +408,9 @@ def _log1p(node: log1p) -> Expr | None:
         return softplus(argument.args[0])
     if isinstance(-argument, exp):
         return log1mexp(-(-argument).args[0])
-    return log_sigmoid(-(-argument).args[0]) if isinstance(-argument, sigmoid) else log1p_of_tail(argument)
+    if isinstance(-argument, sigmoid):
+        return log_sigmoid(-(-argument).args[0])
+    return log1p_of_tail(argument) or log1p_squared(argument)
 
 
 def _power(node: Pow) -> Expr | None:
@@ -434,8 +443,35 @@ def _reciprocal(node: Pow) -> Expr | None:
     if pair := _constant_and_power(base):
         constant, power = pair
         return exp(exponent * constant) * sigmoid(constant - power) ** -exponent
-    powers = exponents(base)
-    return exp(exponent * log_sum_exp(*powers)) if powers else None
+    if powers := exponents(base):
+        return exp(exponent * log_sum_exp(*powers))
+    return _reciprocal_of_weighted(base, exponent)
+
+
+def _reciprocal_of_weighted(base: Add, exponent: Expr) -> Expr | None:
+    """(c₁·exp(a₁) + c₂·exp(a₂) + …)ⁿ for n < 0 and any cᵢ, whose derivatives are finite where exp(aᵢ) is not."""
+    if len(base.args) > LEVELS or base.has(cosh, sinh, stop_gradient) or not base.has(exp):
+        return None
+    terms = exponential_terms(base)
+    if len(terms) < 2 or all(factor.is_number for factor in terms.values()):
+        return None
+    weighted = [part for power, factor in terms.items() for part in (factor, power)]
+    return weighted_part(S.Zero, *weighted) ** -exponent
+
+
+def _numerator(node: Mul) -> Expr | None:
+    """exp(b)·exp(a)/Σ cᵢ·exp(aᵢ), which is no quotient where exp(a + b) is one of the terms; powers of it."""
+    powers = [factor for factor in node.args if isinstance(factor, exp)]
+    for factor in node.args if powers else ():
+        part, n = factor.as_base_exp()
+        if isinstance(part, weighted_part) and isinstance(n, Integer) and n > 0:
+            x, *weighted = part.args
+            for power in powers:
+                steps = [(k, a) for k in (n, S.One) for a in weighted[1::2] if a != x and power.args[0] == k * (a - x)]
+                for k, a in steps[:1]:
+                    new = node / (factor * power) * part ** (n - k) * weighted_part(a, *weighted) ** k
+                    return stable(new) or new
+    return None
 
 
 def _product(node: Mul) -> Expr | None:
@@ -455,20 +491,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = (
-        _line,
-        _without_decay,
-        density,
-        _damped_bessel,
-        _tempered,
-        _ramp,
-        _distributed,
-        directed,
-        _hyperbolic,
-        _removed,
-        _damped,
-    )
-    return next((new for rule in rules if (new := rule(node)) is not None), None)
+    return next((new for rule in PRODUCTS if (new := rule(node)) is not None), None)
 
 
 def _without_decay(node: Mul) -> Expr | None:
@@ -863,10 +886,23 @@ def _lambert_w(node: lambert_w) -> Expr | None:
     return lambert_w_of_exponential(c, Add(*powers))
 
 
-def _asinh(node: asinh) -> Expr | None:
-    """asinh(c·exp(a)) of a number c > 0."""
-    exponent = _exponent(node.args[0])
-    return None if exponent is None or exponent.is_number else asinh_exp(exponent)
+#: f(g(x)) of what g overflows in, or is ±1 to all digits in.
+INVERSES: Mapping[tuple[type[Expr], type[Expr]], Callable[[Expr], Expr]] = {
+    (atan, sinh): gudermannian,
+    (asin, tanh): gudermannian,
+    (atan, exp): atan_exp,
+    (acosh, exp): acosh_exp,
+    (asinh, exp): asinh_exp,
+}
+
+
+def _inverse(node: Expr) -> Expr | None:
+    """atan(sinh(a)) and the like; of exp(a) that of c·exp(a) for a number c > 0 too."""
+    (argument,) = node.args
+    exponent = _exponent(argument)
+    inside, head = (argument.args, argument.func) if exponent is None else ((exponent,), exp)
+    found = INVERSES.get((node.func, head))
+    return None if found is None or argument.is_number else found(*inside)
 
 
 PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
@@ -877,7 +913,9 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _tempered,
     _ramp,
     _distributed,
+    _numerator,
     directed,
+    over_squares,
     _hyperbolic,
     _removed,
     _damped,
@@ -888,7 +926,7 @@ RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log: _log,
     log1p: _log1p,
     Pow: _power,
-    asinh: _asinh,
+    **{function: _inverse for function, _ in INVERSES},
     Mul: _product,
     Add: _sum,
     lambert_w: _lambert_w,
