@@ -104,7 +104,7 @@ def over_squares(node: Expr) -> Expr | None:
     >>> from sympy import symbols
     >>> x, y = symbols("x y", real=True)
     >>> over_squares(3 * x / (x**2 + y**2) ** 2)
-    3*square_share(x, x, y)*reciprocal_of_squares(x, y)
+    3*reciprocal_of_squares(x, y)*square_share(x, x, y)
     """
     for factor in Mul.make_args(node):
         total, power = factor.as_base_exp()
