@@ -10,15 +10,17 @@ from sympy import (
     Expr,
     Rational,
     asinh,
+    atan,
     bernoulli,
     exp,
     factorial,
     ff,
     log,
+    sinh,
     sqrt,
 )
 
-from codegen.functions.formulas import bose, csch
+from codegen.functions.formulas import bose, csch, sech
 from codegen.functions.kinks import absolute, held, maximum, relu, select, sign, stop_gradient
 from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
@@ -254,6 +256,64 @@ class asinh_exp(Composite):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
         return x.diff(symbol) / root_of_1_plus_exp(-2 * x)
+
+
+class gudermannian(Composite):  # noqa: N801
+    """atan(sinh(x)) = asin(tanh(x)) = 2·atan(exp(x)) − π/2, with derivative sech(x), which does not overflow.
+
+    >>> gudermannian("x").diff("x"), gudermannian(0.5).evalf(8)
+    (sech(x), 0.48038108)
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return atan(sinh(x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return sech(self.args[0]) * self.args[0].diff(symbol)
+
+
+class atan_exp(Composite):  # noqa: N801
+    """atan(exp(x)), with derivative sech(x)/2."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return atan(exp(x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return sech(self.args[0]) / 2 * self.args[0].diff(symbol)
+
+
+class acosh_exp(Composite):  # noqa: N801
+    """acosh(exp(x)) for x ≥ 0, in range where exp(x) is not, to all digits beside 0 too."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return x + log1p(sqrt(-expm1(-2 * x)))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return x.diff(symbol) / sqrt(-expm1(-2 * x))
+
+
+class log_increment(Composite):  # noqa: N801
+    """log(x + d) − log(x) = log1p(d/x) of a number d > 0 and x > 0, with derivative −d/(x·(x + d))."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, d: Expr, x: Expr) -> Expr:
+        return select(x, log1p(d / x), -log(x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        d, x = self.args
+        return -d / x / (x + d) * x.diff(symbol)
 
 
 class log1mexp(Composite):  # noqa: N801

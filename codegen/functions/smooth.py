@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, tanh
+from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, sqrt, tanh
 
 from codegen.functions import arrays
 from codegen.functions.kinks import absolute, clip, maximum, relu, select, sign, stop_gradient
@@ -208,6 +208,118 @@ class direction_cosine(Composite):  # noqa: N801
         dx = x.diff(symbol)
         cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
         return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
+
+
+class root_of_difference(Composite):  # noqa: N801
+    """s = √(x² − y²) = √(|x| − |y|)·√(|x| + |y|), which neither cancels nor overflows.
+
+    >>> root_of_difference("x", "y").diff("x"), root_of_difference(0.5, 0.25).evalf(8)
+    (cosine_of_difference(x, y), 0.43301270)
+    """
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        return sqrt(absolute(x) - absolute(y)) * sqrt(absolute(x) + absolute(y))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        return cosine_of_difference(x, y) * x.diff(symbol) - sine_of_difference(x, y) * y.diff(symbol)
+
+
+class cosine_of_difference(Composite):  # noqa: N801
+    """p = x/√(x² − y²), a hyperbolic cosine: with q = y/√(x² − y²) its derivative is q·(p·dy − q·dx)/√(x² − y²)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        return x / root_of_difference(x, y)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        return sine_of_difference(x, y) * _turned(x, y, symbol)
+
+
+class sine_of_difference(Composite):  # noqa: N801
+    """q = y/√(x² − y²), with derivative p·(p·dy − q·dx)/√(x² − y²) of p = x/√(x² − y²)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, x: Expr, y: Expr) -> Expr:
+        return y / root_of_difference(x, y)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, y = self.args
+        return cosine_of_difference(x, y) * _turned(x, y, symbol)
+
+
+def _turned(x: Expr, y: Expr, symbol: Expr) -> Expr:
+    p, q = cosine_of_difference(x, y), sine_of_difference(x, y)
+    return (p * y.diff(symbol) - q * x.diff(symbol)) / root_of_difference(x, y)
+
+
+class square_share(Composite):  # noqa: N801
+    """x/(x₁² + x₂² + …) for an x among them, where the squares are out of range too; the first argument is x.
+
+    Its derivative is r·dx − 2·q·Σ qⱼ·dxⱼ, of r = 1/(x₁² + x₂² + …): no square of that sum is made.
+
+    >>> square_share("x", "y").diff("y"), square_share(0.5, 0.25).evalf(8)
+    (-2*square_share(x, y)*square_share(y, y), 8.0000000)
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        sizes = [absolute(a) for a in arguments]
+        size = maximum(*sizes) if len(sizes) > 1 else sizes[0]
+        far = ratio(ratio(x, size), size) / Add(*[ratio(a, size) ** 2 for a in arguments])
+        near = x / Add(*[a**2 for a in arguments])
+        return select(size - HUGE, far, select(1 / HUGE - size, far, near))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        return reciprocal_of_squares(*arguments) * x.diff(symbol) - 2 * self * _shares(arguments, symbol)
+
+
+class reciprocal_of_squares(Composite):  # noqa: N801
+    """r = 1/(x₁² + x₂² + …), with derivative −2·r·Σ qⱼ·dxⱼ of qⱼ = xⱼ·r."""
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        return 1 / Add(*[a**2 for a in arguments])
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -2 * self * _shares(self.args, symbol)
+
+
+class log1p_of_squares(Composite):  # noqa: N801
+    """log(1 + x₁² + x₂² + …), where the squares are out of range too, with derivative 2·Σ xⱼ·dxⱼ/(1 + …).
+
+    >>> log1p_of_squares(1e200).evalf(8)
+    921.03404
+    """
+
+    @classmethod
+    def formula(cls, *arguments: Expr) -> Expr:
+        # One logarithm for both: of what is HUGE log1p is the logarithm.
+        size = hypot(*arguments) if len(arguments) > 1 else absolute(*arguments)
+        total = Add(*[a**2 for a in arguments])
+        return select(size - HUGE, 2, 1) * log1p(select(size - HUGE, size, total))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return 2 * _shares([Integer(1), *self.args], symbol)
+
+
+def _shares(arguments: Sequence[Expr], symbol: Expr) -> Expr:
+    """Σ xⱼ·dxⱼ/(x₁² + x₂² + …)."""
+    slopes = [(a, a.diff(symbol)) for a in arguments]
+    return Add(*[square_share(a, *arguments) * slope for a, slope in slopes if slope != 0])
+
+
+HUGE = Integer(2) ** 60
+"""Its square, and that of its reciprocal, are in range in float32 too, and 1 beside it is below 2⁻⁵³ of it."""
 
 
 class weighted_norm(Composite):  # noqa: N801

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, sqrt
 
 from codegen.functions import direction_cosine, hypot
-from codegen.functions.smooth import weighted_norm
+from codegen.functions.smooth import (
+    log1p_of_squares,
+    reciprocal_of_squares,
+    root_of_difference,
+    square_share,
+    weighted_norm,
+)
 from codegen.walk import is_reference, postorder
 
 SHORT = 4
@@ -56,7 +62,18 @@ def weighted(node: Pow) -> Expr | None:
     terms = [term for term in found if term is not None]
     if len(terms) < len(found) or not _may_overflow(terms):
         return None
+    if exponent.q == 2 and (pair := _difference_of_squares(terms)) is not None:
+        return root_of_difference(*pair) ** exponent.p
     return weighted_norm(exponent.q, *[part for term in terms for part in term]) ** exponent.p
+
+
+def _difference_of_squares(terms: Sequence[tuple[Expr, Expr]]) -> tuple[Expr, Expr] | None:
+    """The x and y of x² − y², weights with a rational root among them: others would be rounded."""
+    roots = [(weight.is_negative, sqrt(abs(weight)), x) for weight, x in terms]
+    if len(terms) != 2 or not all(root.is_Rational for _, root, _ in roots):
+        return None
+    (_, p, x), (_, q, y) = sorted(roots, key=lambda found: bool(found[0]))
+    return (p * x, q * y) if [bool(negative) for negative, _, _ in roots].count(True) == 1 else None
 
 
 def _may_overflow(terms: Sequence[tuple[Expr, Expr]]) -> bool:
@@ -96,6 +113,34 @@ def directed(node: Expr) -> Expr | None:
                     others = Mul(*[other for other in Mul.make_args(rest) if other is not part])
                     return Add(*[_with_cosines(Mul(term, others), size, power) for term in part.args])
     return None
+
+
+def over_squares(node: Expr) -> Expr | None:
+    """x/(x² + y²) as one function, whose derivatives are in range where the squares are not; x/(1 + x²) too.
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> over_squares(3 * x / (x**2 + y**2) ** 2)
+    3*reciprocal_of_squares(x, y)*square_share(x, x, y)
+    """
+    for factor in Mul.make_args(node):
+        total, power = factor.as_base_exp()
+        if isinstance(power, Integer) and power.is_negative and (size := norm(total)) is not None:
+            rest, shares = node / factor, []
+            for x in size.args:
+                while power and (left := _divided(rest, x)) is not None:
+                    rest, power = left, power + 1
+                    shares.append(square_share(x, *size.args))
+            if shares:
+                return Mul(rest, *shares, reciprocal_of_squares(*size.args) ** -power)
+    return None
+
+
+def log1p_squared(argument: Expr) -> Expr | None:
+    """log(1 + x² + y² + …) of x² + y² + …, all that varies."""
+    terms = Add.make_args(argument)
+    roots = [_root(term) for term in terms] if len(terms) < SHORT else [None]
+    return None if any(root is None or root.is_number for root in roots) else log1p_of_squares(*roots)
 
 
 def _is_along(product: Expr, size: Expr) -> bool:

@@ -18,7 +18,10 @@ from sympy import (
     Pow,
     Rational,
     S,
+    acosh,
+    asin,
     asinh,
+    atan,
     cos,
     cosh,
     erf,
@@ -75,23 +78,43 @@ from codegen.functions.bessel import bessel_ratio, damped_bessel, log_bessel, lo
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
+    acosh_exp,
     asinh_exp,
+    atan_exp,
+    gudermannian,
     log_cosh_intercept,
     log_distance_from_1,
+    log_increment,
     log_raised_cosh,
     softened_ramp,
     weighted_log_sum_exp,
+    weighted_part,
 )
-from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, normal_cdf
+from codegen.functions.gaussian import (
+    erf_difference,
+    erfcx_line,
+    log_erf_difference,
+    log_half_erf_difference,
+    normal_cdf,
+)
 from codegen.functions.improvement import improvement, log_improvement
 from codegen.functions.lambert import lambert_w_of_exponential
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder
-from codegen.functions.ratios import LINES, NUMBERS, ROWS, line_over, log_of_quotient, ratio, reciprocal_gap
+from codegen.functions.ratios import (
+    LINES,
+    NUMBERS,
+    ROWS,
+    line_over,
+    line_over_width,
+    log_of_quotient,
+    ratio,
+    reciprocal_gap,
+)
 from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
-from codegen.passes.norms import directed, norm, weighted
+from codegen.passes.norms import directed, log1p_squared, norm, over_squares, weighted
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, is_large, postorder
 
@@ -360,6 +383,8 @@ def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
 def _log_of_product(argument: Expr) -> Expr | None:
     """log(c·f(a)); log(c·x²) = log c + 2·log|x|; log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``."""
     number, product = argument.as_coeff_Mul()
+    if number == S.Half and isinstance(product, erf_difference):
+        return log_half_erf_difference(*product.args)
     if number.is_positive and product.func in LOGARITHMS:
         return log(number) + LOGARITHMS[product.func](*product.args)
     base, power = product.as_base_exp()
@@ -401,7 +426,9 @@ def _log1p(node: log1p) -> Expr | None:
         return softplus(argument.args[0])
     if isinstance(-argument, exp):
         return log1mexp(-(-argument).args[0])
-    return log_sigmoid(-(-argument).args[0]) if isinstance(-argument, sigmoid) else log1p_of_tail(argument)
+    if isinstance(-argument, sigmoid):
+        return log_sigmoid(-(-argument).args[0])
+    return log1p_of_tail(argument) or log1p_squared(argument)
 
 
 def _power(node: Pow) -> Expr | None:
@@ -434,8 +461,35 @@ def _reciprocal(node: Pow) -> Expr | None:
     if pair := _constant_and_power(base):
         constant, power = pair
         return exp(exponent * constant) * sigmoid(constant - power) ** -exponent
-    powers = exponents(base)
-    return exp(exponent * log_sum_exp(*powers)) if powers else None
+    if powers := exponents(base):
+        return exp(exponent * log_sum_exp(*powers))
+    return _reciprocal_of_weighted(base, exponent)
+
+
+def _reciprocal_of_weighted(base: Add, exponent: Expr) -> Expr | None:
+    """(c₁·exp(a₁) + c₂·exp(a₂) + …)ⁿ for n < 0 and any cᵢ, whose derivatives are finite where exp(aᵢ) is not."""
+    if len(base.args) > LEVELS or base.has(cosh, sinh, stop_gradient) or not base.has(exp):
+        return None
+    terms = exponential_terms(base)
+    if len(terms) < 2 or all(factor.is_number for factor in terms.values()):
+        return None
+    weighted = [part for power, factor in terms.items() for part in (factor, power)]
+    return weighted_part(S.Zero, *weighted) ** -exponent
+
+
+def _numerator(node: Mul) -> Expr | None:
+    """exp(b)·exp(a)/Σ cᵢ·exp(aᵢ), which is no quotient where exp(a + b) is one of the terms; powers of it."""
+    powers = [factor for factor in node.args if isinstance(factor, exp)]
+    for factor in node.args if powers else ():
+        part, n = factor.as_base_exp()
+        if isinstance(part, weighted_part) and isinstance(n, Integer) and n > 0:
+            x, *weighted = part.args
+            for power in powers:
+                steps = [(k, a) for k in (n, S.One) for a in weighted[1::2] if a != x and power.args[0] == k * (a - x)]
+                for k, a in steps[:1]:
+                    new = node / (factor * power) * part ** (n - k) * weighted_part(a, *weighted) ** k
+                    return stable(new) or new
+    return None
 
 
 def _product(node: Mul) -> Expr | None:
@@ -455,20 +509,7 @@ def _product(node: Mul) -> Expr | None:
         if quotient is not None:
             product = Mul(quotient, *[factor for factor in factors if factor not in (growing, decaying)])
             return stable(product) or product
-    rules = (
-        _line,
-        _without_decay,
-        density,
-        _damped_bessel,
-        _tempered,
-        _ramp,
-        _distributed,
-        directed,
-        _hyperbolic,
-        _removed,
-        _damped,
-    )
-    return next((new for rule in rules if (new := rule(node)) is not None), None)
+    return next((new for rule in PRODUCTS if (new := rule(node)) is not None), None)
 
 
 def _without_decay(node: Mul) -> Expr | None:
@@ -536,6 +577,10 @@ def _over_argument(node: Mul, factor: Expr) -> Expr | None:
     return None
 
 
+HIGHEST = 4
+"""Up to this power quotients of what vanishes are taken together."""
+
+
 def _over_function(node: Mul, factor: Expr) -> Expr | None:
     """f(x)/g(x), x/g(x) and log(x)/(x − 1), of functions that have numbers."""
     base, power = factor.as_base_exp()
@@ -562,7 +607,13 @@ def _over_function(node: Mul, factor: Expr) -> Expr | None:
     if shared != whole:
         if above or row.place != 0 or any(is_reciprocal(b) for b in Mul.make_args(shared)):
             return None
-        return line_over(number, 0, 0, shared, distance / shared) * left * others
+        powers = range(min(abs(power), HIGHEST), 1, -1)
+        p = next((p for p in powers if _shared(rest, distance, p)[0] == shared), 1)
+        left, others = base ** (power - (p if power > 0 else -p)), _shared(rest, distance, p)[1]
+        scale = distance / shared
+        if any(is_reciprocal(factor) for factor in Mul.make_args(scale)):
+            return line_over_width(number, p, 0, 0, shared, 1 / scale) * left * others
+        return line_over(number, p, 0, 0, shared, scale) * left * others
     found = ratio(number, line, 0, argument) * coefficient if above else ratio(line, number, 0, argument) / coefficient
     return found * left * others
 
@@ -763,7 +814,17 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (_improvement, complemented, _intercept, _remainder, difference, _gap, of_half_order, _rectified):
+    for rule in (
+        _improvement,
+        complemented,
+        _intercept,
+        _remainder,
+        difference,
+        _gap,
+        _increment,
+        of_half_order,
+        _rectified,
+    ):
         if (new := rule(node)) is not None:
             return _improvement(new) or new if isinstance(new, Add) else new
     if len(node.args) != 2:
@@ -822,6 +883,44 @@ def _gap(node: Add) -> Expr | None:
     return None
 
 
+def _increment(node: Add) -> Expr | None:
+    """c·f(a) − c·f(b) of roots, reciprocals and logarithms where a − b is simpler than both.
+
+    √a − √b = (a − b)/(√a + √b); of a number a − b 1/b − 1/a = (a − b)/(a·b), and log a − log b = log1p((a − b)/b).
+    """
+    found = [(term, factor) for term in node.args for factor in Mul.make_args(term) if _incremented(factor)]
+    for (one, f), (other, g) in permutations(found, 2):
+        if _is_log(f) == _is_log(g) and one / f == -other / g and not (one / f).could_extract_minus_sign():
+            new = _increment_of(f, g)
+            if new is not None:
+                return Add(one / f * new, *[term for term in node.args if term not in (one, other)])
+    return None
+
+
+def _incremented(factor: Expr) -> bool:
+    return _is_log(factor) or (isinstance(factor, Pow) and factor.exp in (S.Half, S.NegativeOne))
+
+
+def _is_log(factor: Expr) -> bool:
+    return isinstance(factor, (log, log1p))
+
+
+def _increment_of(f: Expr, g: Expr) -> Expr | None:
+    """f − g as one term."""
+    a, b = (one.args[0] + (1 if isinstance(one, log1p) else 0) for one in (f, g))
+    if isinstance(f, Pow) and f.exp != g.exp:
+        return None
+    between = a - b
+    simpler = len(Add.make_args(between)) < max(len(Add.make_args(one)) for one in (a, b))
+    if isinstance(f, Pow) and f.exp == S.Half:
+        return between / (f + g) if simpler else None
+    if not (simpler and between.is_number):
+        return None
+    if isinstance(f, Pow):
+        return -between * f * g
+    return log_increment(between, b) if between.is_positive else -log_increment(-between, a)
+
+
 def _intercept(node: Add) -> Expr | None:
     """c·f(a) − c·a·f′(a) for an f of ``INTERCEPTS``."""
     for term in node.args:
@@ -863,10 +962,23 @@ def _lambert_w(node: lambert_w) -> Expr | None:
     return lambert_w_of_exponential(c, Add(*powers))
 
 
-def _asinh(node: asinh) -> Expr | None:
-    """asinh(c·exp(a)) of a number c > 0."""
-    exponent = _exponent(node.args[0])
-    return None if exponent is None or exponent.is_number else asinh_exp(exponent)
+#: f(g(x)) of what g overflows in, or is ±1 to all digits in.
+INVERSES: Mapping[tuple[type[Expr], type[Expr]], Callable[[Expr], Expr]] = {
+    (atan, sinh): gudermannian,
+    (asin, tanh): gudermannian,
+    (atan, exp): atan_exp,
+    (acosh, exp): acosh_exp,
+    (asinh, exp): asinh_exp,
+}
+
+
+def _inverse(node: Expr) -> Expr | None:
+    """atan(sinh(a)) and the like; of exp(a) that of c·exp(a) for a number c > 0 too."""
+    (argument,) = node.args
+    exponent = _exponent(argument)
+    inside, head = (argument.args, argument.func) if exponent is None else ((exponent,), exp)
+    found = INVERSES.get((node.func, head))
+    return None if found is None or argument.is_number else found(*inside)
 
 
 PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
@@ -877,18 +989,33 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _tempered,
     _ramp,
     _distributed,
+    _numerator,
     directed,
+    over_squares,
     _hyperbolic,
     _removed,
     _damped,
 )
 """What a product may be instead, the first that is."""
 
+SUMS: Sequence[Callable[[Add], Expr | None]] = (
+    _improvement,
+    complemented,
+    _intercept,
+    _remainder,
+    difference,
+    _gap,
+    _increment,
+    of_half_order,
+    _rectified,
+)
+"""What a sum may be instead, the first that is."""
+
 RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log: _log,
     log1p: _log1p,
     Pow: _power,
-    asinh: _asinh,
+    **{function: _inverse for function, _ in INVERSES},
     Mul: _product,
     Add: _sum,
     lambert_w: _lambert_w,

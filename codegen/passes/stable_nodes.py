@@ -122,7 +122,7 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
         return readers.get(node, ())
 
     parts = (nodes.as_power(o) for node in some if nodes.heads[node] in (Add, Mul) for o in nodes.operands[node])
-    opened = {base for base, power in parts if power.is_Integer}
+    opened = {*some, *(base for base, power in parts if power.is_Integer)}
 
     def below(node: Node) -> Sequence[Node]:
         inside = nodes.operands[node] if nodes.heads[node] not in CLOSED or node in opened else ()

@@ -6,7 +6,7 @@ would have found nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, erfc, exp, log, sinh, tanh
 
@@ -27,7 +27,7 @@ from codegen.functions.special import besseli, besselk, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
 from codegen.passes.norms import SHORT
-from codegen.passes.stable_forms import DAMPING, DECAYING, GROWTH, INTERCEPTS, LOGARITHMS, RECIPROCALS
+from codegen.passes.stable_forms import DAMPING, DECAYING, GROWTH, INTERCEPTS, INVERSES, LOGARITHMS, RECIPROCALS
 from codegen.passes.tails import (
     COMPLEMENTS,
     DECAY_OF_TAILS,
@@ -56,6 +56,8 @@ ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
 """Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
 
 INVERSE = frozenset(RECIPROCALS_OF_VANISHING)
+LOGARITHMIC = frozenset({log, log1p})
+INCREMENTED = frozenset({Mul, Pow, *LOGARITHMIC})
 VANISHING = frozenset({*NUMBERS, *INVERSE})
 """What vanishes where its argument does, or is the reciprocal of such a function."""
 
@@ -281,6 +283,30 @@ def _agree(nodes: Nodes, one: Node, other: Node, shifted: bool) -> bool:
     return found[0] - alone == found[1] - alone
 
 
+def _increment(nodes: Nodes, node: Node) -> bool:
+    """f(a) − f(b) for two of the same terms but for some of them."""
+    if sum(nodes.heads[operand] in INCREMENTED for operand in nodes.operands[node]) < 2:
+        return False
+    found: dict[Hashable, list[set[Node]]] = {}
+    for number, rest in terms(nodes, node, 0):
+        powers = list(factors(nodes, rest))
+        for base, power in powers:
+            head = nodes.heads[base]
+            if head in LOGARITHMIC and power == 1:
+                kind, inside = LOGARITHMIC, _argument(nodes, base)
+            elif power in (Rational(1, 2), -1):
+                kind, inside = power, base
+            else:
+                continue
+            key = kind, abs(number), frozenset(other for other in powers if other[0] != base)
+            parts = {part for _, part in terms(nodes, inside)} if nodes.heads[inside] is Add else {inside}
+            others = found.setdefault(key, [])
+            if any(not (parts - {nodes.one}).isdisjoint(other) for other in others):
+                return True
+            others.append(parts)
+    return False
+
+
 def _gap(nodes: Nodes, node: Node) -> bool:
     """c/f(x) − c/x."""
     found = [list(factors(nodes, operand)) for operand in nodes.operands[node]]
@@ -293,6 +319,19 @@ def _gap(nodes: Nodes, node: Node) -> bool:
                 if any(p.is_negative and (b in parts or nodes.heads[b] is Add) for b, p in others):
                     return True
     return False
+
+
+def _over_squares(nodes: Nodes, node: Node) -> bool:
+    """x/(x² + y²)."""
+    if not any(nodes.heads[operand] in (Pow, Mul) for operand in nodes.operands[node]):
+        return False
+    found = list(factors(nodes, node))
+    below = [base for base, power in found if power.is_negative and power.is_Integer and nodes.heads[base] is Add]
+    present = {base for base, power in found if power.is_positive}
+    return any(
+        _is_norm(nodes, total) and any(not present.isdisjoint(_bases_of(nodes, r)) for _, r in terms(nodes, total))
+        for total in below
+    )
 
 
 def _has(nodes: Nodes, total: Node, head: type[Expr]) -> bool:
@@ -360,6 +399,8 @@ def _power(nodes: Nodes, node: Node) -> bool:
         return False
     if exponent.q == 2 and _is_norm(nodes, base):
         return True
+    if exponent.is_Integer and exponent.is_negative:
+        return _has(nodes, base, exp) or _are_exponentials(nodes, base)
     return (exponent.q == 2 or bool(exponent.is_negative)) and _are_exponentials(nodes, base)
 
 
@@ -370,7 +411,7 @@ def _are_exponentials(nodes: Nodes, total: Node) -> bool:
 
 def _is_norm(nodes: Nodes, total: Node) -> bool:
     """Whether there are squares and positive numbers alone, and few."""
-    found = list(terms(nodes, total))
+    found = list(terms(nodes, total)) if nodes.heads[total] is Add else [nodes.parted(total)]
     return len(found) <= SHORT and all(
         number.is_positive and all(power.is_Integer and power % 2 == 0 for base, power in factors(nodes, rest))
         for number, rest in found
@@ -404,9 +445,17 @@ def has_one(nodes: Nodes, total: Node) -> bool:
 def _log1p(nodes: Nodes, node: Node) -> bool:
     number, rest = nodes.parted(_argument(nodes, node))
     base, power = nodes.as_power(rest)
-    if power == 2:
-        return number == -1 and nodes.heads[base] in LOGARITHMS_OF_COMPLEMENTED_SQUARES
+    if power == 2 and number == -1:
+        return nodes.heads[base] in LOGARITHMS_OF_COMPLEMENTED_SQUARES
+    if _is_norm(nodes, _argument(nodes, node)):
+        return True
     return nodes.heads[base] in LOGGED_1P
+
+
+def _inverse(nodes: Nodes, node: Node) -> bool:
+    """f(g(x)), and of exp that of a multiple."""
+    argument = _argument(nodes, node)
+    return (nodes.heads[node], nodes.heads[nodes.parted(argument)[1]]) in INVERSES
 
 
 _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | None]] = (
@@ -414,10 +463,13 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | No
     (Add, _sum, SUMMED),
     (Add, _rectifies, frozenset({absolute})),
     (Add, _gap, VANISHING),
+    (Add, _increment, None),
     (Mul, _product, frozenset({*MULTIPLIED, *VANISHING, log1mexp})),
+    (Mul, _over_squares, None),
     (Pow, _power, None),
     (log, _log, None),
     (log1p, _log1p, None),
     (lambert_w, lambda nodes, node: True, None),
+    *((function, _inverse, None) for function in {function for function, _ in INVERSES}),
 )
 """By the operation at which a rule begins, whether it may apply, and without which functions it does not."""
