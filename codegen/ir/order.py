@@ -15,7 +15,7 @@ from codegen.ir.cells import Cell, Pattern, overlap
 from codegen.ir.equation import Equation
 from codegen.ir.ranges import elements_read
 from codegen.ir.validation import quote
-from codegen.walk import Extent, as_extent, extent, reindex, subscripts
+from codegen.walk import Extent, as_extent, extent, fresh_index, reindex, subscripts
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,20 @@ def moved_to(equation: Equation, index: Idx, value: Expr) -> Equation:
     """An equation with a value for one of its target's indices."""
     at = {index: value}
     return Equation(reindex(equation.target, at), reindex(equation.body, at), equation.reduction, equation.reduced)
+
+
+def running_over(equation: Equation, old: Idx, new: Idx) -> Equation:
+    """The same equation with ``new`` for one of its indices; another of that name steps aside."""
+    if old == new:
+        return equation
+    others = [i for i in equation.domain if i != old]
+    renaming = {old: new}
+    taken = {i.name for i in others} | {new.name}
+    for index in others:
+        if index.name == new.name:
+            renaming[index] = fresh_index(index, taken)
+    target, body = reindex(equation.target, renaming), reindex(equation.body, renaming)
+    return Equation(target, body, equation.reduction, tuple(renaming.get(i, i) for i in equation.reduced))
 
 
 def written_out(step: Equation | Scan, size: Callable[[Extent], int]) -> Iterator[Equation]:

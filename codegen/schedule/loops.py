@@ -115,12 +115,11 @@ class _Item:
             shift = steps.shift_of(self.body, index) if index in self.remaining else None
             form = None if shift is None else steps.range_of(index, shift)
             if shift is not None and form is not None:
-                rest = self.entered(index).remaining
+                moved = self.renamed(index, steps.index)
                 return replace(
-                    self,
-                    body=reindex(self.body, {index: steps.index + shift}),
-                    remaining=(steps.index, *rest),
-                    reduced=tuple(steps.index if i == index else i for i in self.reduced),
+                    moved,
+                    body=reindex(moved.body, {steps.index: steps.index + shift}),
+                    remaining=(steps.index, *moved.entered(steps.index).remaining),
                     range=form,
                 )
         return None

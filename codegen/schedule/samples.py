@@ -9,15 +9,14 @@ from sympy import Idx, Symbol
 from codegen.cached import once
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.lookups import told
+from codegen.ir.order import running_over
 from codegen.schedule.program import UNKNOWN_EXTENT
 from codegen.walk import (
     Extent,
     extent,
-    fresh_index,
     is_plain_on,
     is_symbolic,
     lengths_in,
-    reindex,
     size,
     subscripts,
 )
@@ -54,7 +53,7 @@ def phases(graph: Graph, n: Extent) -> Phases | None:
         if len(own) > 1 or (own and (summed or any(where is after for where in found))) or _reads_others(equation, n):
             return None
         if own:
-            equation = _over(equation, own[0], index)
+            equation = running_over(equation, own[0], index)
             where = inside
         else:
             where = after if any(one is not before for one in found) else before
@@ -108,17 +107,3 @@ def _reads_others(equation: Equation, n: Extent) -> bool:
         if of_samples & set(lengths_in(along))
     )
     return any(not is_plain_on(subscript, along) for subscript, along in axes)
-
-
-def _over(equation: Equation, old: Idx, new: Idx) -> Equation:
-    """The same equation with ``new`` for its sample index; another index of that name steps aside."""
-    if old == new:
-        return equation
-    others = [i for i in equation.domain if i != old]
-    renaming = {old: new}
-    taken = {i.name for i in others} | {new.name}
-    for index in others:
-        if index.name == new.name:
-            renaming[index] = fresh_index(index, taken)
-    target, body = reindex(equation.target, renaming), reindex(equation.body, renaming)
-    return Equation(target, body, equation.reduction, tuple(renaming.get(i, i) for i in equation.reduced))

@@ -27,7 +27,7 @@ class Steps:
     equations: Mapping[Cell, Equation]
     """Its equations in terms of the index, by what they assign."""
     values: Mapping[Cell, Mapping[Idx, Expr]]
-    """What their own index is in terms of it."""
+    """What their own index is in terms of it, and what others are called that had its name."""
     forms: Mapping[Cell, tuple[Affine, ...]]
     """What is at least 0 at the steps at which each of them has a value."""
 
@@ -78,10 +78,9 @@ class Steps:
             form = None if shift is None else self.range_of(index, shift)
             if shift is not None and form is not None:
                 value = self.index + shift
-                body = reindex(equation.body, {index: value})
-                reduced = tuple(self.index if i == index else i for i in equation.reduced)
-                moved = Equation(equation.target, body, equation.reduction, reduced)
-                return self._with(equation, moved, {index: value}, form)
+                own = order.running_over(equation, index, self.index)
+                moved = own.with_body(reindex(own.body, {self.index: value}))
+                return self._with(equation, moved, _values(equation, own, self.index, value), form)
         return None
 
     def with_part(self, equation: Equation) -> Steps | None:
@@ -92,8 +91,11 @@ class Steps:
             shift = expand(first - self.index)
             if isinstance(index, Idx) and not is_sample(index) and not others and shift.is_Integer:
                 value = self.index + shift
-                moved = order.moved_to(equation, index, value)
-                steps = self._with(equation, moved, {index: value}, _within(value, index.upper))
+                own = order.running_over(equation, index, self.index)
+                moved = order.moved_to(own, self.index, value)
+                steps = self._with(
+                    equation, moved, _values(equation, own, self.index, value), _within(value, index.upper)
+                )
                 return replace(steps, axes={**self.axes, equation.name: axis})
         return None
 
@@ -122,6 +124,12 @@ class Steps:
                         elif back.is_negative:
                             return False
         return _has_order(needs)
+
+
+def _values(equation: Equation, own: Equation, index: Idx, value: Expr) -> Mapping[Idx, Expr]:
+    """What the indices of an equation are where, under other names, it runs over that of the steps."""
+    pairs = zip(equation.domain, own.domain)
+    return {old: value if new == index else new for old, new in pairs if old != new or new == index}
 
 
 def _has_order(needs: Mapping[Cell, set[Cell]]) -> bool:

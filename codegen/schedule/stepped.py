@@ -12,7 +12,7 @@ from codegen.schedule.cut import Part, parts
 from codegen.schedule.loops import step_of, within
 from codegen.schedule.program import Bound, Fill, Kernel, Loop, Scan, Statement, nested
 from codegen.schedule.scan import Steps, steps_of_scan
-from codegen.walk import base_name, references, reindex
+from codegen.walk import base_name, indices, references, reindex
 
 
 def inside_loops(graph: Graph, kernel: Kernel, index: Idx, *around: Idx) -> Statement:
@@ -93,10 +93,10 @@ def _at_step(graph: Graph, kernel: Kernel, steps: Steps, part: Part, index: Idx)
         equation=replace(equation, body=part.at(equation.body)),
         operands=tuple(map(moved, kernel.operands)),
         sums=tuple(
-            replace(loop, start=bounds(loop.start), stop=bounds(loop.stop))
+            replace(loop, index=moved(loop.index), start=bounds(loop.start), stop=bounds(loop.stop))
             for loop in kernel.sums
-            if loop.index not in values
+            if steps.index not in indices(moved(loop.index))
         ),
-        outer=tuple(i for i in kernel.outer if i not in values),
+        outer=tuple(moved(i) for i in kernel.outer if steps.index not in indices(moved(i))),
     )
     return inside_loops(graph, there, index, steps.index)
