@@ -16,6 +16,7 @@ from sympy.core.basic import Basic
 
 from codegen import functions as f
 from codegen.errors import GraphError
+from codegen.functions import special
 from codegen.functions.kinks import Extremum
 from codegen.ir.reduction import Reduction
 from codegen.notation.script import Binding, Factor, Rank, Script
@@ -24,13 +25,18 @@ from codegen.notation.vocabulary import Name
 
 @dataclass(frozen=True)
 class Language:
-    """How a language writes arithmetic. functions: templates by class; power and choice: templates too."""
+    """How a language writes arithmetic. functions: templates by class; powers and choice: templates too."""
 
     name: str
     functions: Mapping[type[Basic], str]
     power: str = "{0}**{1}"
+    """To a whole number."""
+    real_power: str = ""
+    """To any other, where that is written in another way."""
     choice: str = "({1} if {0} else {2})"
     relations: Mapping[str, str] = field(default_factory=lambda: {s: s for s in ("==", "!=", "<", ">", "<=", ">=")})
+    compared: Mapping[str, str] = field(default_factory=dict)
+    """Templates of the relations that are calls."""
     root: str = "sqrt({0})"
     pi: str = "pi"
     real: bool = False
@@ -86,15 +92,20 @@ class Code(Script):
         return f"{above}/{below if single else self.brackets(below)}"
 
     def power(self, base: Factor, exponent: Factor) -> str:
-        called = "(" in self.language.power
-        binding = Binding.SUM if called else Binding.ATOM
-        return self.language.power.format(self.tight(base, binding), self.tight(exponent, binding))
+        real = self.language.real_power
+        template = real if real and not exponent.text.removesuffix(".0").isdecimal() else self.language.power
+        binding = Binding.SUM if "," in template else Binding.ATOM  # nothing needs brackets between commas
+        return template.format(self.tight(base, binding), self.tight(exponent, binding))
 
     def root(self, radicand: Factor) -> str:
         return self.language.root.format(radicand.text)
 
     def brackets(self, text: str) -> str:
         return f"({text})"
+
+    def related(self, left: str, symbol: str, right: str) -> str:
+        template = self.language.compared.get(symbol)
+        return template.format(left, right) if template else super().related(left, symbol, right)
 
     def iverson(self, statement: str) -> str:
         return self.language.choice.format(statement, self.digits("1"), self.digits("0"))
@@ -126,7 +137,10 @@ class Code(Script):
         return template.format(*arguments)
 
     def _refused(self, what: str) -> GraphError:
-        return GraphError(f"{what}: found no form of it in the formulas of {self.language.name}")
+        return GraphError(
+            f"{what}: found no form of it in the formulas of {self.language.name}, expected a function that "
+            f"{self.language.name} can call; as text and in LaTeX every function has one"
+        )
 
 
 def _table(call: str, words: Mapping[str, str]) -> dict[type[Basic], str]:
@@ -143,7 +157,12 @@ NAMES: Mapping[type[Basic], str] = {
     sympy.sin: "sin",
     sympy.cos: "cos",
     sympy.tan: "tan",
+    sympy.asin: "asin",
+    sympy.acos: "acos",
     sympy.atan: "atan",
+    sympy.asinh: "asinh",
+    sympy.acosh: "acosh",
+    sympy.atanh: "atanh",
     sympy.erf: "erf",
     sympy.erfc: "erfc",
     f.expm1: "expm1",
@@ -158,6 +177,9 @@ PYTHON = Language(
     {
         **_table("math.{}({{0}})", {}),
         f.absolute: "abs({0})",
+        f.sign: "(({0} > 0) - ({0} < 0))",
+        special.sinc: "(math.sin({0})/({0}) if {0} != 0 else 1)",
+        sympy.loggamma: "(math.nan if {0} < 0 else math.lgamma({0}))",
         f.sigmoid: "((1 + math.tanh(({0})/2))/2)",
         f.relu: "max({0}, 0)",
         f.maximum: "max({0}, {1})",
@@ -166,6 +188,7 @@ PYTHON = Language(
         f.normal_cdf: "(math.erfc(-({0})/math.sqrt(2))/2)",
         f.softplus: "(max({0}, 0) + math.log1p(math.exp(-abs({0}))))",
     },
+    real_power="math.pow({0}, {1})",  # (-8)**(1/3) is complex
     root="math.sqrt({0})",
     pi="math.pi",
 )
@@ -173,6 +196,9 @@ C = Language(
     "C",
     {
         **_table("{}({{0}})", {"abs": "fabs"}),
+        f.sign: "(double)(({0} > 0.0) - ({0} < 0.0))",
+        special.sinc: "({0} != 0.0 ? sin({0})/({0}) : 1.0)",
+        sympy.loggamma: "({0} < 0.0 ? NAN : lgamma({0}))",
         f.sigmoid: "((1.0 + tanh(({0})/2.0))/2.0)",
         f.relu: "fmax({0}, 0.0)",
         f.maximum: "fmax({0}, {1})",
@@ -190,6 +216,9 @@ SPREADSHEET = Language(
     "spreadsheets",
     {
         **_table("{}({{0}})", {name: name.upper() for name in NAMES.values()} | {"log": "LN"}),
+        f.sign: "SIGN({0})",
+        special.sinc: "IF({0} <> 0, SIN({0})/({0}), 1)",
+        sympy.loggamma: "GAMMALN({0})",
         f.expm1: "(EXP({0}) - 1)",
         f.log1p: "LN(1 + {0})",
         f.floor: "INT({0})",
@@ -212,6 +241,11 @@ SYMPY = Language(
     "SymPy",
     {
         **_table("{}({{0}})", {"abs": "Abs", "ceil": "ceiling"}),
+        f.sign: "sign({0})",
+        special.sinc: "sinc({0})",
+        sympy.loggamma: "loggamma({0})",
+        sympy.polygamma: "polygamma({0}, {1})",
+        sympy.erfinv: "erfinv({0})",
         f.expm1: "(exp({0}) - 1)",
         f.log1p: "log(1 + {0})",
         f.sigmoid: "((1 + tanh(({0})/2))/2)",
@@ -223,5 +257,6 @@ SYMPY = Language(
         f.softplus: "log(1 + exp({0}))",
     },
     choice="Piecewise(({1}, {0}), ({2}, True))",
+    compared={"==": "Eq({0}, {1})", "!=": "Ne({0}, {1})"},  # == would compare the expressions
 )
 LANGUAGES: Mapping[str, Language] = {"python": PYTHON, "c": C, "spreadsheet": SPREADSHEET, "sympy": SYMPY}

@@ -151,7 +151,11 @@ class Script(ABC):
     def function(self, kind: type[Basic], arguments: Sequence[str]) -> str | Factor:
         """A function of written arguments."""
 
-    # --- leaves that a script may write differently ---------------------------------------------------------------
+    # --- what a script may write differently -------------------------------------------------------------------------
+
+    def related(self, left: str, symbol: str, right: str) -> str:
+        """A relation, whose symbol is that of Python."""
+        return f"{left} {self.relations[symbol]} {right}"
 
     def digits(self, text: str) -> str:
         """A number without its sign."""

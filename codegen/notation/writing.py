@@ -205,7 +205,7 @@ def _bracket(script: Script, arguments: Sequence[Quotient], statement: str) -> Q
 
 
 def _relation(script: Script, left: Quotient, symbol: str, right: Quotient) -> str:
-    return f"{script.compose(left).text} {script.relations[symbol]} {script.compose(right).text}"
+    return script.related(script.compose(left).text, symbol, script.compose(right).text)
 
 
 def _equal(script: Script, node: Basic, arguments: Sequence[Quotient]) -> Quotient:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import re
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from symnn.errors import SymnnError
 from symnn.evaluation import probabilities
 from symnn.network import Network, dense
 from symnn.tables import from_frame
+from tests.spreadsheet import evaluated
 
 X = np.random.default_rng(0).normal(size=(60, 2)) * 3 + 1
 Y = np.where((X[:, 0] - 1) * (X[:, 1] - 1) > 0, "same", "*/ other")
@@ -52,41 +52,10 @@ def test_python_and_sympy_and_spreadsheets_compute_the_formula(activation: str) 
     for row, wanted in zip(SAMPLES, expected):
         assert space["predict"](*row) == pytest.approx(wanted, abs=1e-12)  # type: ignore[operator]
         for text, value in zip(closed_form(model, step, "spreadsheet").splitlines(), wanted):
-            assert evaluated(text, row) == pytest.approx(value, abs=1e-12)
+            assert evaluated(text, dict(zip(("A2", "B2"), row))) == pytest.approx(value, abs=1e-12)
     point = dict(zip(sympy.symbols("x0 x1", real=True), SAMPLES[0]))
     for number, value in enumerate(expected[0]):
         assert float(space[f"output_{number}"].subs(point)) == pytest.approx(value, abs=1e-9)  # type: ignore[attr-defined]
-
-
-FUNCTIONS = {
-    "TANH": math.tanh,
-    "EXP": math.exp,
-    "LN": math.log,
-    "ABS": abs,
-    "MAX": max,
-    "MIN": min,
-    "ERFC": math.erfc,
-    "SQRT": math.sqrt,
-    "IF": lambda condition, yes, no: yes if condition else no,
-}
-
-
-def evaluated(formula: str, row: np.ndarray) -> float:
-    """A spreadsheet's formula with the numbers of a row in A2, B2 …"""
-    assert formula.startswith("=")
-    names = {"A2": row[0], "B2": row[1]} | FUNCTIONS
-    text = formula[1:].replace("^", "**")
-    if not text.startswith("LET("):
-        return float(eval(text, {}, names))
-    parts, depth, start = [], 0, 4
-    for place, character in enumerate(text[4:-1], 4):
-        depth += (character == "(") - (character == ")")
-        if character == "," and not depth:
-            parts.append(text[start:place].strip())
-            start = place + 1
-    for name, body in zip(parts[::2], parts[1::2]):
-        names[name] = eval(body, {}, names)
-    return float(eval(text[start:-1].strip(), {}, names))
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
@@ -151,6 +120,8 @@ def test_a_sign_does_not_slip_into_a_power() -> None:
     model = Checkpoint(square, np.array([1.0, 0.0]))
     (text,) = closed_form(model, simplified(model)[-1], "spreadsheet").splitlines()
     assert text == "=-(A2^2)"  # =-A2^2 is positive in spreadsheets
+    model = Checkpoint(square, np.array([1.0, -2.0]))
+    assert closed_form(model, simplified(model)[-1], "spreadsheet") == "=-((A2 - 2)^2)"
 
 
 def test_linear_steps_are_put_into_each_other() -> None:
