@@ -302,20 +302,6 @@ class acosh_exp(Composite):  # noqa: N801
         return x.diff(symbol) / sqrt(-expm1(-2 * x))
 
 
-class log_increment(Composite):  # noqa: N801
-    """log(x + d) − log(x) = log1p(d/x) of a number d > 0 and x > 0, with derivative −d/(x·(x + d))."""
-
-    nargs = 2
-
-    @classmethod
-    def formula(cls, d: Expr, x: Expr) -> Expr:
-        return select(x, log1p(d / x), -log(x))
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        d, x = self.args
-        return -d / x / (x + d) * x.diff(symbol)
-
-
 class log1mexp(Composite):  # noqa: N801
     """log(1 − exp(−x)) for x > 0, to all digits where it is near 0 or far below (Mächler 2012); derivative bose(x).
 

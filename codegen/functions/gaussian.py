@@ -424,17 +424,6 @@ class log_erf_difference(Composite):  # noqa: N801
         return select(inside, log(_scaled_difference(upper, lower)) - lower**2, log(sympy.erf(x) - sympy.erf(y)))
 
 
-class log_half_erf_difference(Composite):  # noqa: N801
-    """log((erf(x) − erf(y))/2) for x > y, with all digits where it is near 0 too."""
-
-    nargs = 2
-
-    @classmethod
-    def formula(cls, x: Expr, y: Expr) -> Expr:
-        outside = normal_cdf(-sqrt(2) * x) + normal_cdf(sqrt(2) * y)
-        return select(Rational(1, 2) - outside, log1p(-outside), log_erf_difference(x, y) - log(2))
-
-
 def _upper_tail(x: Expr, y: Expr) -> tuple[Expr, Expr, Expr]:
     """a and b with erf(a) − erf(b) = erf(x) − erf(y), above 0 if x and y have one sign, and whether they have."""
     below = minimum(-x, -y)

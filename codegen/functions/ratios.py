@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import sympy
-from sympy import Dummy, Expr, Float, Rational, S, erf, ff, log
+from sympy import Expr, Float, Rational, S, erf, ff, log
 
 from codegen.functions.bessel import log_bessel
 from codegen.functions.exponentials import log_tanh
@@ -31,7 +31,6 @@ __all__ = [
     "RECIPROCALS",
     "ROWS",
     "line_over",
-    "line_over_width",
     "log_of_quotient",
     "log_over",
     "ratio",
@@ -216,68 +215,40 @@ class ratio(Beside):  # noqa: N801
 
 
 class line_over(Approximation):  # noqa: N801
-    """The n-th derivative by b, and the m-th by c, of (b/f(b·c))ᵖ: cⁿ⁻ᵐ⁻ᵖ times a function of b·c; of f, p, n, m, b, c.
+    """The n-th derivative by b, and the m-th by c, of b/f(b·c): cⁿ⁻ᵐ⁻¹ times a function of b·c."""
 
-    Beside b = 0 it is c⁻ᵖ and little else: derivatives of a product of two are differences of nearly equal ones there.
-    """
-
-    nargs = 6
-    sense: ClassVar[int] = 1
+    nargs = 5
 
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
-        number, p, n, m = map(int, arguments[:4])
-        b, c = arguments[4:]
-        near, u = _third(ROWS[number].vanishes), b * c**cls.sense
-        beside = _horner(cls.series(number, p, n, m), held(u, near))
-        far = derivative(_by_scale(number, cls.sense, p, m), n, u)
-        return c ** (cls.sense * (n - p) - m) * select(absolute(u) - near, far, beside)
+        number, n, m = map(int, arguments[:3])
+        b, c = arguments[3:]
+        near = _third(ROWS[number].vanishes)
+        beside = _horner(cls.series(number, n, m), held(b * c, near))
+        return c ** (n - m - 1) * select(absolute(b * c) - near, derivative(_by_scale(number, m), n, b * c), beside)
 
     @classmethod
-    def series(cls, number: int, p: int, n: int, m: int) -> Sequence[Expr]:
-        coefficients = _powers_of_line(number, p)
-        return [ff(k, n) * ff(cls.sense * (k - p), m) * a for k, a in enumerate(coefficients)][n:]
+    def series(cls, number: int, n: int, m: int) -> Sequence[Expr]:
+        coefficients = ratio.series(LINES[S.Zero], number)
+        return [ff(k, n) * ff(k - 1, m) * a for k, a in enumerate(coefficients)][n:]
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        number, p, n, m, b, c = self.args
-        by_b, by_c = self.func(number, p, n + 1, m, b, c), self.func(number, p, n, m + 1, b, c)
+        number, n, m, b, c = self.args
+        by_b, by_c = self.func(number, n + 1, m, b, c), self.func(number, n, m + 1, b, c)
         return by_b * b.diff(symbol) + by_c * c.diff(symbol)
 
     @classmethod
     def value(cls, mp: Any, *arguments: Any) -> Any:
-        number, p, n, m = map(int, arguments[:4])
-        b, c = arguments[4:]
-        at_0 = cls.series(number, p, n, m)[0]
-        far = _by_scale(number, cls.sense, p, m)
-        found = _exactly(mp, b * c**cls.sense, n + m + p, at_0, lambda u: derivative(far, n, u))
-        return c ** (cls.sense * (n - p) - m) * found
-
-
-class line_over_width(line_over):  # noqa: N801
-    """The same of (b/f(b/c))ᵖ, which is cᵖ beside b = 0: its second derivative by c is no difference there."""
-
-    sense = -1
-
-
-@lru_cache(maxsize=64)
-def _powers_of_line(number: int, p: int) -> Sequence[Expr]:
-    """The coefficients of (x/f(x))ᵖ."""
-    once = ratio.series(LINES[S.Zero], number)
-    found = once
-    for _ in range(p - 1):
-        found = [sum((found[j] * once[k - j] for j in range(k + 1)), S.Zero) for k in range(len(once))]
-    return found
+        number, n, m = map(int, arguments[:3])
+        b, c = arguments[3:]
+        at_0 = cls.series(number, n, m)[0]
+        return c ** (n - m - 1) * _exactly(mp, b * c, n + m, at_0, lambda u: derivative(_by_scale(number, m), n, u))
 
 
 @lru_cache(maxsize=256)
-def _by_scale(number: int, sense: int, p: int, m: int) -> Callable[[Expr], Expr]:
-    """The m-th derivative of (b/f(b·cˢ))ᵖ by c, at c = 1."""
-    c = Dummy(positive=True)
-
-    def formula(b: Expr) -> Expr:
-        return ((b * ROWS[number].reciprocal(b * c**sense)) ** p).diff(c, m).xreplace({c: S.One})
-
-    return formula
+def _by_scale(number: int, m: int) -> Callable[[Expr], Expr]:
+    """The m-th derivative of b/f(b·c) by c, at c = 1."""
+    return lambda b: b ** (m + 1) * derivative(ROWS[number].reciprocal, m, b)
 
 
 class log_over(Beside):  # noqa: N801

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, sqrt, tanh
+from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, tanh
 
 from codegen.functions import arrays
 from codegen.functions.kinks import absolute, clip, maximum, relu, select, sign, stop_gradient
@@ -208,57 +208,6 @@ class direction_cosine(Composite):  # noqa: N801
         dx = x.diff(symbol)
         cosines = [(direction_cosine(a, *arguments), a.diff(symbol)) for a in arguments]
         return Add(*[c * (c * dx - self * da) for c, da in cosines]) / hypot(*arguments)
-
-
-class root_of_difference(Composite):  # noqa: N801
-    """s = √(x² − y²) = √(|x| − |y|)·√(|x| + |y|), which neither cancels nor overflows.
-
-    >>> root_of_difference("x", "y").diff("x"), root_of_difference(0.5, 0.25).evalf(8)
-    (cosine_of_difference(x, y), 0.43301270)
-    """
-
-    nargs = 2
-
-    @classmethod
-    def formula(cls, x: Expr, y: Expr) -> Expr:
-        return sqrt(absolute(x) - absolute(y)) * sqrt(absolute(x) + absolute(y))
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, y = self.args
-        return cosine_of_difference(x, y) * x.diff(symbol) - sine_of_difference(x, y) * y.diff(symbol)
-
-
-class cosine_of_difference(Composite):  # noqa: N801
-    """p = x/√(x² − y²), a hyperbolic cosine: with q = y/√(x² − y²) its derivative is q·(p·dy − q·dx)/√(x² − y²)."""
-
-    nargs = 2
-
-    @classmethod
-    def formula(cls, x: Expr, y: Expr) -> Expr:
-        return x / root_of_difference(x, y)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, y = self.args
-        return sine_of_difference(x, y) * _turned(x, y, symbol)
-
-
-class sine_of_difference(Composite):  # noqa: N801
-    """q = y/√(x² − y²), with derivative p·(p·dy − q·dx)/√(x² − y²) of p = x/√(x² − y²)."""
-
-    nargs = 2
-
-    @classmethod
-    def formula(cls, x: Expr, y: Expr) -> Expr:
-        return y / root_of_difference(x, y)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, y = self.args
-        return cosine_of_difference(x, y) * _turned(x, y, symbol)
-
-
-def _turned(x: Expr, y: Expr, symbol: Expr) -> Expr:
-    p, q = cosine_of_difference(x, y), sine_of_difference(x, y)
-    return (p * y.diff(symbol) - q * x.diff(symbol)) / root_of_difference(x, y)
 
 
 class square_share(Composite):  # noqa: N801

@@ -7,13 +7,7 @@ from collections.abc import Sequence
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, sqrt
 
 from codegen.functions import direction_cosine, hypot
-from codegen.functions.smooth import (
-    log1p_of_squares,
-    reciprocal_of_squares,
-    root_of_difference,
-    square_share,
-    weighted_norm,
-)
+from codegen.functions.smooth import log1p_of_squares, reciprocal_of_squares, square_share, weighted_norm
 from codegen.walk import is_reference, postorder
 
 SHORT = 4
@@ -62,18 +56,7 @@ def weighted(node: Pow) -> Expr | None:
     terms = [term for term in found if term is not None]
     if len(terms) < len(found) or not _may_overflow(terms):
         return None
-    if exponent.q == 2 and (pair := _difference_of_squares(terms)) is not None:
-        return root_of_difference(*pair) ** exponent.p
     return weighted_norm(exponent.q, *[part for term in terms for part in term]) ** exponent.p
-
-
-def _difference_of_squares(terms: Sequence[tuple[Expr, Expr]]) -> tuple[Expr, Expr] | None:
-    """The x and y of x² − y², weights with a rational root among them: others would be rounded."""
-    roots = [(weight.is_negative, sqrt(abs(weight)), x) for weight, x in terms]
-    if len(terms) != 2 or not all(root.is_Rational for _, root, _ in roots):
-        return None
-    (_, p, x), (_, q, y) = sorted(roots, key=lambda found: bool(found[0]))
-    return (p * x, q * y) if [bool(negative) for negative, _, _ in roots].count(True) == 1 else None
 
 
 def _may_overflow(terms: Sequence[tuple[Expr, Expr]]) -> bool:

@@ -84,33 +84,17 @@ from codegen.functions.exponentials import (
     gudermannian,
     log_cosh_intercept,
     log_distance_from_1,
-    log_increment,
     log_raised_cosh,
     softened_ramp,
     weighted_log_sum_exp,
     weighted_part,
 )
-from codegen.functions.gaussian import (
-    erf_difference,
-    erfcx_line,
-    log_erf_difference,
-    log_half_erf_difference,
-    normal_cdf,
-)
+from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, normal_cdf
 from codegen.functions.improvement import improvement, log_improvement
 from codegen.functions.lambert import lambert_w_of_exponential
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder
-from codegen.functions.ratios import (
-    LINES,
-    NUMBERS,
-    ROWS,
-    line_over,
-    line_over_width,
-    log_of_quotient,
-    ratio,
-    reciprocal_gap,
-)
+from codegen.functions.ratios import LINES, NUMBERS, ROWS, line_over, log_of_quotient, ratio, reciprocal_gap
 from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
@@ -383,8 +367,6 @@ def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
 def _log_of_product(argument: Expr) -> Expr | None:
     """log(c·f(a)); log(c·x²) = log c + 2·log|x|; log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``."""
     number, product = argument.as_coeff_Mul()
-    if number == S.Half and isinstance(product, erf_difference):
-        return log_half_erf_difference(*product.args)
     if number.is_positive and product.func in LOGARITHMS:
         return log(number) + LOGARITHMS[product.func](*product.args)
     base, power = product.as_base_exp()
@@ -577,10 +559,6 @@ def _over_argument(node: Mul, factor: Expr) -> Expr | None:
     return None
 
 
-HIGHEST = 4
-"""Up to this power quotients of what vanishes are taken together."""
-
-
 def _over_function(node: Mul, factor: Expr) -> Expr | None:
     """f(x)/g(x), x/g(x) and log(x)/(x − 1), of functions that have numbers."""
     base, power = factor.as_base_exp()
@@ -607,13 +585,7 @@ def _over_function(node: Mul, factor: Expr) -> Expr | None:
     if shared != whole:
         if above or row.place != 0 or any(is_reciprocal(b) for b in Mul.make_args(shared)):
             return None
-        powers = range(min(abs(power), HIGHEST), 1, -1)
-        p = next((p for p in powers if _shared(rest, distance, p)[0] == shared), 1)
-        left, others = base ** (power - (p if power > 0 else -p)), _shared(rest, distance, p)[1]
-        scale = distance / shared
-        if any(is_reciprocal(factor) for factor in Mul.make_args(scale)):
-            return line_over_width(number, p, 0, 0, shared, 1 / scale) * left * others
-        return line_over(number, p, 0, 0, shared, scale) * left * others
+        return line_over(number, 0, 0, shared, distance / shared) * left * others
     found = ratio(number, line, 0, argument) * coefficient if above else ratio(line, number, 0, argument) / coefficient
     return found * left * others
 
@@ -814,17 +786,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (
-        _improvement,
-        complemented,
-        _intercept,
-        _remainder,
-        difference,
-        _gap,
-        _increment,
-        of_half_order,
-        _rectified,
-    ):
+    for rule in (_improvement, complemented, _intercept, _remainder, difference, _gap, of_half_order, _rectified):
         if (new := rule(node)) is not None:
             return _improvement(new) or new if isinstance(new, Add) else new
     if len(node.args) != 2:
@@ -881,44 +843,6 @@ def _gap(node: Add) -> Expr | None:
                     rest = [other for other in node.args if other not in (term, line)]
                     return Add(c * reciprocal_gap(number, 0, x), *rest)
     return None
-
-
-def _increment(node: Add) -> Expr | None:
-    """c·f(a) − c·f(b) of roots, reciprocals and logarithms where a − b is simpler than both.
-
-    √a − √b = (a − b)/(√a + √b); of a number a − b 1/b − 1/a = (a − b)/(a·b), and log a − log b = log1p((a − b)/b).
-    """
-    found = [(term, factor) for term in node.args for factor in Mul.make_args(term) if _incremented(factor)]
-    for (one, f), (other, g) in permutations(found, 2):
-        if _is_log(f) == _is_log(g) and one / f == -other / g and not (one / f).could_extract_minus_sign():
-            new = _increment_of(f, g)
-            if new is not None:
-                return Add(one / f * new, *[term for term in node.args if term not in (one, other)])
-    return None
-
-
-def _incremented(factor: Expr) -> bool:
-    return _is_log(factor) or (isinstance(factor, Pow) and factor.exp in (S.Half, S.NegativeOne))
-
-
-def _is_log(factor: Expr) -> bool:
-    return isinstance(factor, (log, log1p))
-
-
-def _increment_of(f: Expr, g: Expr) -> Expr | None:
-    """f − g as one term."""
-    a, b = (one.args[0] + (1 if isinstance(one, log1p) else 0) for one in (f, g))
-    if isinstance(f, Pow) and f.exp != g.exp:
-        return None
-    between = a - b
-    simpler = len(Add.make_args(between)) < max(len(Add.make_args(one)) for one in (a, b))
-    if isinstance(f, Pow) and f.exp == S.Half:
-        return between / (f + g) if simpler else None
-    if not (simpler and between.is_number):
-        return None
-    if isinstance(f, Pow):
-        return -between * f * g
-    return log_increment(between, b) if between.is_positive else -log_increment(-between, a)
 
 
 def _intercept(node: Add) -> Expr | None:
@@ -997,19 +921,6 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _damped,
 )
 """What a product may be instead, the first that is."""
-
-SUMS: Sequence[Callable[[Add], Expr | None]] = (
-    _improvement,
-    complemented,
-    _intercept,
-    _remainder,
-    difference,
-    _gap,
-    _increment,
-    of_half_order,
-    _rectified,
-)
-"""What a sum may be instead, the first that is."""
 
 RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     log: _log,

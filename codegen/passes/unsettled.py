@@ -6,7 +6,7 @@ would have found nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, erfc, exp, log, sinh, tanh
 
@@ -56,8 +56,6 @@ ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
 """Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
 
 INVERSE = frozenset(RECIPROCALS_OF_VANISHING)
-LOGARITHMIC = frozenset({log, log1p})
-INCREMENTED = frozenset({Mul, Pow, *LOGARITHMIC})
 VANISHING = frozenset({*NUMBERS, *INVERSE})
 """What vanishes where its argument does, or is the reciprocal of such a function."""
 
@@ -283,30 +281,6 @@ def _agree(nodes: Nodes, one: Node, other: Node, shifted: bool) -> bool:
     return found[0] - alone == found[1] - alone
 
 
-def _increment(nodes: Nodes, node: Node) -> bool:
-    """f(a) − f(b) for two of the same terms but for some of them."""
-    if sum(nodes.heads[operand] in INCREMENTED for operand in nodes.operands[node]) < 2:
-        return False
-    found: dict[Hashable, list[set[Node]]] = {}
-    for number, rest in terms(nodes, node, 0):
-        powers = list(factors(nodes, rest))
-        for base, power in powers:
-            head = nodes.heads[base]
-            if head in LOGARITHMIC and power == 1:
-                kind, inside = LOGARITHMIC, _argument(nodes, base)
-            elif power in (Rational(1, 2), -1):
-                kind, inside = power, base
-            else:
-                continue
-            key = kind, abs(number), frozenset(other for other in powers if other[0] != base)
-            parts = {part for _, part in terms(nodes, inside)} if nodes.heads[inside] is Add else {inside}
-            others = found.setdefault(key, [])
-            if any(not (parts - {nodes.one}).isdisjoint(other) for other in others):
-                return True
-            others.append(parts)
-    return False
-
-
 def _gap(nodes: Nodes, node: Node) -> bool:
     """c/f(x) − c/x."""
     found = [list(factors(nodes, operand)) for operand in nodes.operands[node]]
@@ -323,8 +297,6 @@ def _gap(nodes: Nodes, node: Node) -> bool:
 
 def _over_squares(nodes: Nodes, node: Node) -> bool:
     """x/(x² + y²)."""
-    if not any(nodes.heads[operand] in (Pow, Mul) for operand in nodes.operands[node]):
-        return False
     found = list(factors(nodes, node))
     below = [base for base, power in found if power.is_negative and power.is_Integer and nodes.heads[base] is Add]
     present = {base for base, power in found if power.is_positive}
@@ -463,7 +435,6 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | No
     (Add, _sum, SUMMED),
     (Add, _rectifies, frozenset({absolute})),
     (Add, _gap, VANISHING),
-    (Add, _increment, None),
     (Mul, _product, frozenset({*MULTIPLIED, *VANISHING, log1mexp})),
     (Mul, _over_squares, None),
     (Pow, _power, None),
