@@ -121,19 +121,6 @@ class Instructions(Code):
         needed[:] = False
         needed[[*roots]] = needed[bases] = needed[operands[direct & ~apart]] = True
 
-        # Of c·(x·y) the factor that is multiplied by c is the one that most products with ±c have.
-        sizes = np.full(count, -1)
-        sizes[operands[apart]] = self.nodes.magnitudes(first[readers[apart]])[0]
-        within = sizes[edges.readers] >= 0
-        _, which, times = np.unique(
-            sizes[edges.readers[within]] * count + edges.operands[within], return_inverse=True, return_counts=True
-        )
-        rising = np.flatnonzero(within)[np.lexsort((edges.operands[within], times[which]))]
-        scaled = np.full(count, -1)
-        scaled[edges.readers[rising]] = edges.operands[rising]
-
-        self._scaled: list[int] = scaled.tolist()
-        """By product, the factor that the number in front of it is multiplied by."""
         self._whole: list[int] = whole.tolist()
         self._fusable: list[bool] = fusable.tolist()
         self._once: list[bool] = once.tolist()
@@ -145,16 +132,13 @@ class Instructions(Code):
         exponent = self._whole[node]
         return (node, 1) if exponent in (0, 1) else (self.nodes.operands[node][0], exponent)
 
-    def _factors(self, term: Node) -> tuple[float, list[Value]]:
-        """The number in front of a term that a sum multiplies and adds at once, and the factors."""
-        operands, values = self.nodes.operands, self.values
-        number, rest = self.nodes.parted(term)
-        if rest != term and not self._once[rest]:
-            return as_float(number), [values[rest]]
-        if self._whole[rest] == 2:
-            return as_float(number), [values[operands[rest][0]]] * 2
-        scaled = self._scaled[rest]
-        return as_float(number), [values[factor] for factor in sorted(operands[rest], key=lambda f: f != scaled)]
+    def _factors(self, term: Node) -> tuple[Node, ...]:
+        """The factors of a term that a sum multiplies and adds at once."""
+        operands = self.nodes.operands[term]
+        if self._whole[term] == 2:
+            return operands[0], operands[0]
+        rest = self.nodes.parted(term)[1]
+        return (operands[0], *self._factors(rest)) if rest != term and self._once[rest] else operands
 
     # --- instructions ---------------------------------------------------------------------------------------------
 
@@ -201,10 +185,9 @@ class Instructions(Code):
         return self.put_about(CALL, (head, orders), *[self.values[operand] for operand in operands])
 
     def add(self, node: Node) -> Value:
-        """A sum; products after the first term are fused to it, those that are subtracted last."""
+        """A sum; products after the first term are fused to it."""
         operands, fusable = self.nodes.operands[node], self._fusable
-        parted = self.nodes.parted
-        terms = sorted(operands, key=lambda term: (fusable[term], parted(term)[0].is_negative is True))
+        terms = [*[t for t in operands if not fusable[t]], *[t for t in operands if fusable[t]]]
         chains = CHAINS if len(terms) >= LONG else 1
         totals = [self._chain(terms[n::chains]) for n in range(chains)]
         while len(totals) > 1:
@@ -217,26 +200,22 @@ class Instructions(Code):
             if not self._fusable[term]:
                 total = self.put("add", total, values[term])
                 continue
-            number, factors = self._factors(term)
-            *leading, last = [self.constant(abs(number)), *factors] if abs(number) != 1 else factors
-            if leading:
-                total = self.put("fnma" if number < 0 else "fma", self.times(leading), last, total)
+            *leading, last = self._factors(term)
+            if not leading or leading[0] != self.nodes.minus_one:
+                total = self.put("fma", self.times([values[factor] for factor in leading]), values[last], total)
+            elif len(leading) == 1:
+                total = self.put("sub", total, values[last])
             else:
-                total = self.put("sub", total, last)
+                total = self.put("fnma", self.times([values[factor] for factor in leading[1:]]), values[last], total)
         return total
 
     def _term(self, term: Node) -> Value:
         if not self._fusable[term]:
             return self.values[term]
-        number, factors = self._factors(term)
-        if abs(number) != 1:
-            return self.times([self.constant(number), *factors])
-        if number > 0:
-            return self.times(factors)
-        if len(factors) == 1:
-            return self.put("neg", factors[0])
-        # As a product and its negative, zeros and their signs included.
-        return self.put("fnma", self.times(factors[:-1]), factors[-1], self.constant(-0.0))
+        factors = self._factors(term)
+        if factors[0] == self.nodes.minus_one:
+            return self.put("neg", self.times([self.values[factor] for factor in factors[1:]]))
+        return self.times([self.values[factor] for factor in factors])
 
     def multiply(self, node: Node) -> Value:
         operands, values = self.nodes.operands[node], self.values
