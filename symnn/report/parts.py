@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
 from sympy import Symbol
 
 from codegen import Equation, Graph, Index, Reduction, Variable, random_normal, random_uniform
@@ -165,8 +163,3 @@ def _draw() -> Graph:
         ),
         ("uniform", "normal"),
     )
-
-
-def as_floats(values: ArrayLike) -> list[float]:
-    """Numbers to seven digits, which an address has place for."""
-    return [float(f"{value:.7g}") for value in np.ravel(values).tolist()]

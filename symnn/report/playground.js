@@ -10,7 +10,7 @@ const element = (tag, {text, ...rest} = {}, children = []) => {
 };
 const resting = () => new Promise((done) => { setTimeout(done); });
 const limited = (value, low, high, usual) => Number.isFinite(+value) && value !== '' && value !== null ? Math.min(high, Math.max(low, +value)) : usual;
-const SIDE = 128, FIRST = 32, ROWS = 400, DIGITS = 5;
+const SIDE = 128, FIRST = 32, ROWS = 400, DIGITS = 5, LONGEST = 200;
 
 // --- data ----------------------------------------------------------------------------------------------------------------
 
@@ -66,14 +66,28 @@ const split = (text) => {
   });
 };
 
-/** Names of columns, if they are different ones of a length that an address has place for; else none. */
-const named = (names) => names.every((name) => typeof name === 'string' && name && name.length <= 40) && new Set(names).size === names.length ? names : [];
+/** Names of columns or classes, if they are different ones of a length that an address has place for; else none. */
+const named = (names) => names.every((name) => typeof name === 'string' && name && name.length <= LONGEST) && new Set(names).size === names.length ? names : [];
+
+/** A number of column n to five digits of how far those of the column differ, which is what is learnt. */
+const exact = (rows, scaling) => {
+  const digits = scaling.map(([, scale], n) => Math.ceil(Math.log10(rows.reduce((most, row) => Math.max(most, Math.abs(row[n])), scale)/scale)));
+  return (value, n) => +value.toPrecision(Math.min(17, DIGITS + (digits[n] ?? 0)));
+};
+/** Rows as an address holds them. */
+const rounded = (own) => {
+  const number = exact(own.rows, own.scaling);
+  return {...own, rows: own.rows.map((row) => row.map(number))};
+};
+
+const NUMERAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;  // as Python reads them: 0x10 is a name
 
 /** Rows of a CSV: one or two numbers, then a class or a number; and what they are standardised by. Rows are counted in the file. */
 const parsed = (text) => {
-  const lines = split(text), width = lines[0]?.length ?? 0, numeric = (cell) => cell !== '' && Number.isFinite(+cell);
+  const lines = split(text), width = lines[0]?.length ?? 0, numeric = (cell) => NUMERAL.test(cell) && Number.isFinite(+cell);
   if (width !== 2 && width !== 3) throw new Error(`The first row has ${width} ${width === 1 ? 'cell' : 'cells'}; expected 2 or 3, the last of them what is to be told.`);
-  const headers = lines[0].slice(0, -1).some((cell) => cell === '' || numeric(cell)) ? 0 : 1;
+  const [, ...below] = lines.map((cells) => cells.at(-1)), titled = below.length > 0 && !numeric(lines[0].at(-1)) && below.every(numeric);
+  const headers = !titled && lines[0].slice(0, -1).some((cell) => cell === '' || numeric(cell)) ? 0 : 1;
   const names = headers ? named(lines[0]) : [];
   lines.splice(0, headers);
   if (lines.length < 2 || lines.length > ROWS) throw new Error(`There are ${lines.length} rows; expected 2 to ${ROWS}.`);
@@ -82,10 +96,13 @@ const parsed = (text) => {
     if (cells.length !== width) throw new Error(`${row} has ${cells.length} ${cells.length === 1 ? 'cell' : 'cells'}; expected ${width}.`);
     if (bad >= 0) throw new Error(`${row}, cell ${bad + 1}: “${cells[bad].slice(0, 40)}” is no number.`);
     if (last === '') throw new Error(`${row}, cell ${width} is empty; expected a class or a number.`);
-    if (last.includes(',')) throw new Error(`${row}, cell ${width}: “${last.slice(0, 40)}” has a comma; expected a class without.`);
+    if (last.length > LONGEST) throw new Error(`${row}, cell ${width} has ${last.length} letters; expected a class of at most ${LONGEST}.`);
   });
   const targets = lines.map((cells) => cells.at(-1)), kinds = [...new Set(targets)].sort();
   const regression = targets.every(numeric) && (kinds.length > 4 || targets.some((cell) => !Number.isInteger(+cell)));
+  const [first, ...others] = kinds.map((kind) => targets.filter((cell) => cell === kind).length).sort((a, b) => a - b);
+  if (!regression && !headers && first === 1 && others.length > 1 && others[0] > 1 && !below.includes(targets[0])) throw new Error(`Row 1: “${targets[0].slice(0, 40)}” is the class of no other row, so that it may be a header; expected one whose first names are no numbers.`);
+  if (kinds.length === 1 && numeric(kinds[0])) throw new Error(`The last column is ${kinds[0]} in every row; expected numbers that differ, or 2 to 4 classes.`);
   if (!regression && (kinds.length < 2 || kinds.length > 4)) throw new Error(`The last column has ${kinds.length} classes; expected 2 to 4, or numbers.`);
   const rows = lines.map((cells) => [...cells.slice(0, -1).map(Number), regression ? +cells.at(-1) : kinds.indexOf(cells.at(-1))]);
   const columns = Array.from({length: regression ? width : width - 1}, (_, n) => rows.map((row) => row[n]));
@@ -120,6 +137,10 @@ const USUAL = {noise: .05, sample: 0, rate: .1, momentum: .9, batch: 0, decay: 0
 const lossFor = (data, own) => (data === 'own' ? own.classes.length : SETS[data].classes) ? 'softmax_cross_entropy' : 'mean_squared_error';
 const regressions = ['mean_squared_error', 'huber'];
 
+/** Whether a loss is one of numbers, or of as many classes. */
+const fits = (loss, classes) => (regressions.includes(loss) || loss[0] === '=') === !classes && (classes === 2 || loss !== 'binary_cross_entropy');
+const beginning = told.own && rounded({...told.own, columns: named(told.own.columns)});
+
 /** The state that an address says; what it does not, or says wrongly, is as usual. */
 const read = (fragment) => {
   const given = new URLSearchParams(fragment.replace(/^#/, ''));
@@ -127,11 +148,11 @@ const read = (fragment) => {
   for (const [name, [low, high]] of Object.entries(NUMBERS)) found[name] = limited(given.get(name), low, high, USUAL[name]);
   for (const name of ['sample', 'batch', 'seed', 'steps']) found[name] = Math.round(found[name]);
   for (const [name, words] of Object.entries(WORDS)) if (words.includes(given.get(name))) found[name] = given.get(name);
-  found.own = readOwn(given) ?? told.own ?? null;
+  found.own = readOwn(given) ?? beginning ?? null;
   const data = given.get('data') ?? told.first;
   found.data = Object.hasOwn(SETS, data) || (data === 'own' && found.own) ? data : 'circle';
   found.loss = (given.get('loss') ?? told.loss ?? lossFor(found.data, found.own)).slice(0, 500);
-  if ((found.data === 'own' ? found.own.classes.length : SETS[found.data].classes) > 0 === (regressions.includes(found.loss) || found.loss[0] === '=')) found.loss = lossFor(found.data, found.own);
+  if (!fits(found.loss, found.data === 'own' ? found.own.classes.length : SETS[found.data].classes)) found.loss = lossFor(found.data, found.own);
   const layers = given.get('layers') ?? told.layers ?? told.presets[found.data] ?? '4:tanh';
   found.layers = layers === '' ? [] : layers.split(';').slice(0, told.most.layers).map((text) => {
     const [units, ...activation] = text.split(':');
@@ -142,29 +163,29 @@ const read = (fragment) => {
 const readOwn = (given) => {
   const lists = (name) => (given.get(name) ?? '').split(';').filter(Boolean).map((text) => text.split(',').map(Number));
   const rows = lists('rows').slice(0, ROWS), inputs = (rows[0]?.length ?? 0) - 1;
-  const classes = (given.get('classes') ?? '').split(',').filter(Boolean).slice(0, 4).map((name) => name.slice(0, 40));
+  const said = given.get('classes') ?? '', classes = said.startsWith('[') ? listed(said) : said.split(',').filter(Boolean);
   if (rows.length < 2 || ![1, 2].includes(inputs) || rows.some((row) => row.length !== inputs + 1 || !row.every(Number.isFinite))) return null;
-  if (classes.length === 1 || (classes.length && rows.some((row) => !(row[inputs] in classes)))) return null;
-  const scaling = lists('scaling').filter(([mean, scale]) => Number.isFinite(mean) && scale > 0 && scale < Infinity);
-  return {rows, inputs, classes, scaling: scaling.length === inputs + !classes.length ? scaling : [], columns: readColumns(given.get('columns'), inputs + 1)};
+  if (classes.length === 1 || named(classes) !== classes || (classes.length && rows.some((row) => !(row[inputs] in classes)))) return null;
+  const columns = listed(given.get('columns')), scaling = lists('scaling').filter(([mean, scale]) => Number.isFinite(mean) && scale > 0 && scale < Infinity);
+  return {rows, inputs, classes, scaling: scaling.length === inputs + !classes.length ? scaling : [], columns: columns.length === inputs + 1 ? named(columns) : []};
 };
-const readColumns = (text, count) => {
+const listed = (text) => {
   try {
     const names = JSON.parse(text);
-    return Array.isArray(names) && names.length === count ? named(names) : [];
+    return Array.isArray(names) ? names : [];
   } catch {
     return [];
   }
 };
 
 const layersText = (layers) => layers.map(({units, activation}) => `${units}:${activation}`).join(';');
-const short = (value) => +value.toPrecision(DIGITS);
 const written = () => {
   const found = {data: state.data, layers: layersText(state.layers), loss: state.loss};
   for (const name of Object.keys(USUAL)) if (state[name] !== USUAL[name]) found[name] = state[name];
   if (state.data === 'own') {
     const {rows, classes, scaling, columns} = state.own;
-    Object.assign(found, {rows: rows.map((row) => row.map(short).join(',')).join(';'), classes: classes.join(','), scaling: scaling.map((pair) => pair.join(',')).join(';'), ...(columns.length ? {columns: JSON.stringify(columns)} : {})});
+    const plain = !classes.some((name) => name.includes(',') || name[0] === '[');
+    Object.assign(found, {rows: rows.map((row) => row.join(',')).join(';'), classes: plain ? classes.join(',') : JSON.stringify(classes), scaling: scaling.map((pair) => pair.join(',')).join(';'), ...(columns.length ? {columns: JSON.stringify(columns)} : {})});
   }
   return new URLSearchParams(found).toString().replace(/%3A/g, ':').replace(/%3B/g, ';').replace(/%2C/g, ',');
 };
@@ -579,8 +600,7 @@ for (const name of Object.keys(FIELDS)) {
 at('data').addEventListener('change', ({target}) => {
   const own = state.own, kept = told.server ? state.layers : read(`#data=${target.value}&layers=${told.presets[target.value] ?? ''}`).layers;
   const classes = target.value === 'own' ? own.classes.length : SETS[target.value].classes;
-  const fits = classes ? !regressions.includes(state.loss) && !isFormula(state.loss) && (classes === 2 || state.loss !== 'binary_cross_entropy') : regressions.includes(state.loss) || isFormula(state.loss);
-  change({data: target.value, layers: kept, loss: fits && told.server ? state.loss : lossFor(target.value, own)});
+  change({data: target.value, layers: kept, loss: fits(state.loss, classes) && told.server ? state.loss : lossFor(target.value, own)});
 });
 at('loss').addEventListener('change', ({target}) => change({loss: target.value === '=' ? '=log(cosh(output - target))' : target.value}));
 at('loss-formula').addEventListener('change', ({target}) => change({loss: `=${target.value}`}));
@@ -597,7 +617,7 @@ const takeText = (text) => {
   try {
     const {rows, classes, scaling, columns} = parsed(text);
     say('');
-    takeOwn({rows: rows.map((row) => row.map(short)), classes, scaling: scaling.map((pair) => pair.map(short)), inputs: rows[0].length - 1, columns});
+    takeOwn(rounded({rows, classes, scaling, inputs: rows[0].length - 1, columns}));
   } catch (error) {
     say(error.message, at('file'));
   }
@@ -610,10 +630,13 @@ at('file').addEventListener('change', async ({target}) => {
   target.value = '';
 });
 /** Where a part of the width and of the height of the map is, in the units of the rows. */
-const placeOf = (parts) => parts.map((part, n) => {
-  const scaling = state.data === 'own' ? state.own.scaling : [], [low, high] = data.ranges[n], value = low + part*(high - low);
-  return short(scaling[n] ? scaling[n][0] + value*scaling[n][1] : value);
-});
+const placeOf = (parts) => {
+  const scaling = state.data === 'own' ? state.own.scaling : [], number = exact(data.rows, scaling);
+  return parts.map((part, n) => {
+    const [low, high] = data.ranges[n], value = low + part*(high - low);
+    return number(scaling[n] ? scaling[n][0] + value*scaling[n][1] : value, n);
+  });
+};
 const drawable = () => whole && data.inputs === 2 && data.classes;
 at('map').addEventListener('click', (event) => {
   const box = at('map').getBoundingClientRect();
@@ -640,7 +663,7 @@ at('map').addEventListener('keydown', (event) => {
 });
 const point = (parts) => {
   const scaling = state.data === 'own' ? state.own.scaling : [], place = placeOf(parts);
-  const kind = at('brush').value, rows = data.rows.map((row) => row.map(short));
+  const kind = at('brush').value, rows = state.data === 'own' ? [...data.rows] : data.rows.map((row) => row.map(exact([], [])));
   if (kind === 'erase') {
     const near = rows.map(([a, b]) => Math.hypot(a - place[0], b - place[1])), nearest = near.indexOf(Math.min(...near));
     if (rows.length > 2) rows.splice(nearest, 1);

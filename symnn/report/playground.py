@@ -25,7 +25,6 @@ from symnn.report.parts import (
     LAYERS,
     SEEDS,
     UNITS,
-    as_floats,
     check_shown,
     enclosed,
     faster,
@@ -35,6 +34,8 @@ from symnn.report.parts import (
 )
 
 ROWS = 400
+NAME = 200
+"""Letters of a class, which an address has place for."""
 METHODS = {"gradient_descent": "gradient descent", "momentum": "momentum", "nesterov": "Nesterov"}
 CAPACITY = (1, 2, 5, 20, 100)
 """Units that a curve is fitted by."""
@@ -171,6 +172,9 @@ def _first(network: Network, dataset: Dataset | None) -> dict[str, Any]:
         return {**found, "first": fitting[0]}
     if dataset.features != network.inputs or (dataset.classes is None) != (network.reading == "values"):
         raise SpecError("spec: data: found data that do not fit the network")
+    for name in dataset.classes or ():
+        if not 0 < len(name) <= NAME:
+            raise SpecError(f"spec: data: found a class of {len(name):,} letters, expected 1 to {NAME}")
     return {**found, "first": "own", "own": _rows(network, dataset)}
 
 
@@ -181,12 +185,13 @@ def _rows(network: Network, dataset: Dataset) -> dict[str, Any]:
     if dataset.classes is None:
         found = target_scaling(network, dataset)
         scalings.append((np.zeros(1), np.ones(1)) if found is None else (found.mean, found.scale))
+    pairs = np.concatenate([np.transpose(np.broadcast_arrays(*map(np.ravel, pair))) for pair in scalings])
     return {
-        "rows": [[*as_floats(row), *as_floats(target)] for row, target in zip(x, y)],
+        "rows": np.column_stack([x, y]).tolist(),
         "inputs": x.shape[1],
         "classes": list(dataset.classes or ()),
         "columns": _columns(dataset),
-        "scaling": [list(pair) for means, scales in scalings for pair in zip(as_floats(means), as_floats(scales))],
+        "scaling": pairs.tolist(),
     }
 
 

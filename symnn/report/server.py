@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 from typing import Any
@@ -122,6 +123,10 @@ class Handler(BaseHTTPRequestHandler):
         """The page."""
         self._answer([""], "text/html; charset=utf-8", lambda _: self.server.page)
 
+    def do_HEAD(self) -> None:
+        """The page's headers."""
+        self.do_GET()
+
     def do_POST(self) -> None:
         """A network."""
         self._answer([*MADE, FASTER], "application/json", self._network)
@@ -150,7 +155,15 @@ class Handler(BaseHTTPRequestHandler):
                 raise RequestError(404, "there is nothing here")
             status, found = 200, content(path)
         except RequestError as refused:
-            status, found, kind = refused.status, as_json({"error": str(refused)}).encode(), "application/json"
+            return self.send_error(refused.status, str(refused))
+        return self._send(status, kind, found)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """One line that says why, also of what is no request, or one of another method."""
+        why = message or HTTPStatus(code).phrase
+        self._send(code, "application/json", as_json({"error": why}).encode())
+
+    def _send(self, status: int, kind: str, found: bytes) -> None:
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(found))}.items():
             self.send_header(name, value)
@@ -158,7 +171,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")  # what was not read of the body is no next request
             self.close_connection = True
         self.end_headers()
-        self.wfile.write(found)
+        if self.command != "HEAD":
+            self.wfile.write(found)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is logged: the link has the token in it."""

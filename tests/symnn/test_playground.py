@@ -106,6 +106,19 @@ def test_requests_of_others_are_refused(
     assert set(json.loads(answer)) == {"error"}
 
 
+@pytest.mark.parametrize(("method", "status", "kind"), [("HEAD", 200, "text/html"), ("PUT", 501, "application/json")])
+def test_other_methods_are_answered_in_kind(server: Server, method: str, status: int, kind: str) -> None:
+    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    connection.request(method, f"/{server.token}/")
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status == status
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers.get_content_type() == kind
+    assert (body == b"") == (method == "HEAD")
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -396,6 +409,8 @@ RESTING = "['learn', 'one', 'surface', 'capacity', 'link', 'spec', 'weights', 's
         ('"1","2","x"\n"3","4","say ""y"""\n\n \n', [[1, 2, 1], [3, 4, 0]]),
         ("1\t2\ta;b\n3\t4\tc\n", [[1, 2, 0], [3, 4, 1]]),
         ("year,1\n1,2\n3,4.5\n", [[1, 2], [3, 4.5]]),
+        ("1,2,target\n1,2,3\n4,5,6.5\n", [[1, 2, 3], [4, 5, 6.5]]),
+        ("1;2;a,b\n3;4;c\n", [[1, 2, 0], [3, 4, 1]]),
     ],
 )
 def test_rows_of_a_file_are_those_that_it_has(window: Page, server: Server, text: str, rows: list[list[float]]) -> None:
@@ -413,7 +428,14 @@ def test_rows_that_are_none_are_refused_where_they_stand(window: Page, server: S
         ("x,y,kind\n3,4,a\n5,6,\n", "Row 3, cell 3 is empty; expected a class or a number."),
         ("1,2,a\n\n3,4,b\n", "Row 2 has 1 cell; expected 3."),
         ('1,2,"a\n3,4,b\n', "Row 1: a quotation mark has no other in the same row."),
-        ("1;2;a,b\n3;4;c\n", "Row 1, cell 3: “a,b” has a comma; expected a class without."),
+        ("1,0x10,a\n3,4,b\n5,6,a\n", "Row 1, cell 2: “0x10” is no number."),
+        ("1,2,5\n3,4,5\n", "The last column is 5 in every row; expected numbers that differ, or 2 to 4 classes."),
+        (
+            "1,2,class\n" + "3,4,a\n5,6,b\n" * 2,
+            "Row 1: “class” is the class of no other row, so that it may be a header; "
+            "expected one whose first names are no numbers.",
+        ),
+        (f"1,{'a' * 201}\n2,b\n", "Row 1, cell 2 has 201 letters; expected a class of at most 200."),
         (
             "1e200,a\n-1e200,b\n",
             "Column 1: the squares of its numbers are too large to be added; expected smaller ones.",
@@ -422,6 +444,56 @@ def test_rows_that_are_none_are_refused_where_they_stand(window: Page, server: S
         assert acted(page, f"{{ {dropped(text)} }}") == message
     assert page.value(f"{HELD} [held.state.data, held.run.steps]") == ["circle", 0]
     assert not any(page.value(RESTING))
+
+
+@needs_browser
+def test_numbers_far_from_0_keep_what_they_differ_by(window: Page, server: Server) -> None:
+    given = [[1_700_000_000 + k, 13.4051 + 1e-5 * (k % 7), 1_000_000 + k * k] for k in range(30)]
+    page = opened(window, server, "data=curve&layers=")
+    assert acted(page, dropped("".join(f"{a},{b:.5f},{c}\n" for a, b, c in given))) == ""
+    learnt = f"{HELD} [[...held.data.x], [...held.data.y], held.data.rows, location.hash]"
+    x, y, rows, address = page.value(learnt)
+    found = np.column_stack([np.reshape(x, (-1, 2)), y])
+    exact = np.array([[a, round(b, 5), c] for a, b, c in given])
+    expected = (exact - exact.mean(axis=0)) / exact.std(axis=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert rows == exact.tolist()
+    assert opened(window, server, address.removeprefix("#")).value(learnt) == [x, y, rows, address]
+
+
+@needs_browser
+def test_a_page_of_a_spec_and_its_link_are_the_same_state(window: Page, server: Server) -> None:
+    generator = np.random.default_rng(0)
+    x, names = generator.normal(1e6, 3, (200, 2)), np.array(["a,b", "[c", "a" * 60, "a" * 60 + "b"])
+    data = Dataset.from_arrays(x, names[generator.integers(0, 4, 200)], task="classification")
+    spec = {**SPEC, "layers": [{"dense": 3, "activation": "tanh"}, {"dense": 4}]}
+    with few():
+        text = module.playground(Network.from_spec(spec), data, server=True)
+    state = f"{HELD} [held.state, [...held.data.x], [...held.data.y], [...held.run.theta]]"
+    with Server(text) as own:
+        threading.Thread(target=own.serve_forever, args=(0.02,), daemon=True).start()
+        first = opened(window, own).value(f"document.querySelector('[data-play=one]').click(); {state}")
+        address = window.value("location.hash")
+        own.shutdown()
+    assert first[0]["own"]["classes"] == sorted(names)
+    np.testing.assert_allclose(np.reshape(first[1], (-1, 2)), data.train.x, atol=5e-5)
+    assert opened(window, server, address.removeprefix("#")).value(state) == first
+    assert len(address) < 6_000
+
+
+@needs_browser
+@pytest.mark.parametrize(
+    ("fragment", "loss"),
+    [
+        ("data=gaussians&loss=binary_cross_entropy", "softmax_cross_entropy"),
+        ("data=circle&loss=huber", "softmax_cross_entropy"),
+        ("data=circle&loss=%3Doutput-target", "softmax_cross_entropy"),
+        ("data=curve&loss=binary_cross_entropy", "mean_squared_error"),
+        ("data=curve&loss=huber", "huber"),
+    ],
+)
+def test_a_loss_that_does_not_fit_is_as_usual(window: Page, server: Server, fragment: str, loss: str) -> None:
+    assert opened(window, server, fragment).value("held.state.loss") == loss
 
 
 @needs_browser
