@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
+from sympy import Symbol
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
@@ -26,7 +27,7 @@ from codegen.schedule import PORTABLE, ScheduleName, Target, schedule
 from codegen.schedule.checkpoint import Checkpoint, checkpoint_of, checkpointed
 from codegen.schedule.inward import samples_inside
 from codegen.schedule.program import Program
-from codegen.walk import Extent, postorder
+from codegen.walk import Extent, length, lengths_in, postorder
 
 if TYPE_CHECKING:
     from codegen.emit.c.function import CFunction
@@ -435,6 +436,9 @@ def _values(graph: Graph, given: Mapping[str, ArrayLike], dtype: Dtype, what: st
         if name not in inputs:
             raise EmitError(f"{what}: found {name!r}, expected inputs of the graph: {', '.join(inputs)}")
         found[name] = _array(inputs[name], value, dtype, what)
+    lengths = {n: size for name, array in found.items() for n, size in zip(inputs[name].shape, array.shape)}
+    for name, array in found.items():
+        _check_integers(inputs[name], array, lengths, what)
     return found
 
 
@@ -448,10 +452,19 @@ def _array(variable: Variable, value: ArrayLike, dtype: Dtype, what: str) -> np.
     )
     if not fits:
         raise EmitError(f"{what}: {variable.name!r} has shape {array.shape}, expected {variable.shape}")
-    limit = variable.below
-    if limit is not None and array.size and not (array.min() >= 0 and array.max() < limit):
-        raise EmitError(f"{what}: {variable.name!r} has integers outside 0 … {limit - 1}")
     return np.ascontiguousarray(array, dtype=np.int64 if integers else DTYPES[dtype]).reshape(array.shape)
+
+
+def _check_integers(variable: Variable, array: np.ndarray, lengths: Mapping[Extent, int], what: str) -> None:
+    """Integers are from 0 to what they are below, where the lengths in that are given; code looks at all others."""
+    below = variable.below
+    if below is None or not array.size:
+        return
+    given = set(lengths_in(below)) <= lengths.keys()
+    limit = length(below, {n: size for n, size in lengths.items() if isinstance(n, Symbol)}) if given else None
+    if array.min() < 0 or (limit is not None and array.max() >= limit):
+        last = below - 1 if limit is None else limit - 1
+        raise EmitError(f"{what}: {variable.name!r} has integers outside 0 … {last}")
 
 
 def _expected(

@@ -19,6 +19,7 @@ from codegen.walk import (
     fresh_index,
     fresh_names,
     indices,
+    references,
     reindex,
     samples_first,
     shape,
@@ -85,5 +86,6 @@ def _sum(target: Expr, reference: Expr) -> Equation:
             chosen.append(key[axis])
             brackets.append(equal(subscript, key[axis]))
     element = reference.base[tuple(key)]
-    body = guarded(Mul(element, *brackets), *(asked_of(element) or ()))
+    read = (element, *(one for bracket in brackets for one in references(bracket)))
+    body = guarded(Mul(element, *brackets), *(condition for one in read for condition in asked_of(one) or ()))
     return Equation(target, body, Reduction.SUM, tuple(chosen))

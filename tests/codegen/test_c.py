@@ -18,7 +18,7 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import And, Eq, Expr, Idx, IndexedBase, Not, Or, Piecewise, symbols
+from sympy import And, Eq, Expr, Idx, IndexedBase, Not, Or, Piecewise, Sum, Symbol, symbols
 
 import codegen
 from codegen import (
@@ -403,6 +403,19 @@ def test_names_are_identifiers_that_nothing_else_has(names: list[str]) -> None:
     for name in found:
         assert re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name)
         assert name not in RESERVED
+
+
+@pytest.mark.parametrize("write", [write_c, codegen.write_javascript])
+def test_an_example_says_how_long_a_table_is(write: Any, tmp_path: Path) -> None:
+    rows, s = Symbol("V", integer=True), Idx("s", 2)
+    table, y = IndexedBase("E", shape=(rows,)), IndexedBase("y", shape=(2,), integer=True)
+    graph = codegen.gradient(codegen.from_expressions({"e": Sum(table[y[s]] ** 2, (s, 0, 1))}, [table, y]), "e")
+    write(graph, tmp_path, name="net", example={"E": np.ones(7), "y": [0, 6]})
+    write(graph, tmp_path, name="net", constants={"y": [0, 6]})
+    with pytest.raises(EmitError, match="example: 'y' has integers outside 0 … 6"):
+        write(graph, tmp_path, name="net", example={"E": np.ones(7), "y": [0, 7]})
+    with pytest.raises(EmitError, match="constants: 'y' has integers outside 0 … V - 1"):
+        write(graph, tmp_path, name="net", constants={"y": [0, -1]})
 
 
 @pytest.mark.parametrize("in_the_way", ["net.c", "CMakeLists.txt"])

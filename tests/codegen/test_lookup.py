@@ -343,6 +343,29 @@ def test_rows_are_read_at_places_of_maxima_and_added_to(case: str) -> None:
     assert all(isinstance(loop.mode, One) for loop in over_rows)
 
 
+@pytest.mark.parametrize(
+    ("read", "length", "rows"), [("e", 4, 6), ("E", Symbol("n", integer=True), Symbol("V", integer=True))]
+)
+def test_a_recurrence_that_reads_a_table(read: str, length: Expr, rows: Expr) -> None:
+    """Its adjoints read the table at the step after, where there is one."""
+    t, q = Idx("t", length), IndexedBase("q", shape=(length,), integer=True)
+    h, table = IndexedBase("h", shape=(length,)), IndexedBase(read, shape=(rows, 3)[: 1 + (read == "E")])
+    element = table[q[t], 1] if read == "E" else table[q[t]]
+    body = {h[t]: sin(element + codegen.padded(h[t - 1]) / 2), "L": Sum(h[t] ** 2, (t, 0, length - 1))}
+    graph = from_expressions(body, [table, q]).with_outputs("L")
+    given = np.sin(np.arange(1.0, 19.0)).reshape(6, 3)
+    values = {read: given if read == "E" else given[:, 0], "q": np.array([2, 0, 5, 2])}
+    expected = by_complex_step(graph, ["L"], read, values)[0]
+    for derived in (codegen.gradient(graph, "L", [read]), codegen.hvp(graph, "L", [read])):
+        held = values | {f"v_{read}": values[read]}
+        held = {variable.name: held[variable.name] for variable in derived.inputs}
+        found = dict(zip(derived.outputs, codegen.compile(derived, cache=False)(**held)))
+        exact = evaluate(derived, held)
+        assert distance([found[name] for name in found], [exact[name] for name in found]) <= 1e-13
+        if f"dL/d{read}" in found:
+            assert distance([found[f"dL/d{read}"]], [np.asarray(expected)]) <= 1e-13
+
+
 def test_a_place_may_have_a_name() -> None:
     at, o = IndexedBase("a", shape=(S,), integer=True), IndexedBase("o")
     graph = from_expressions({at[s]: best, o[s, d]: long_table[at[s], d]}, [long_table, score])
