@@ -346,7 +346,13 @@ def _c(written: _Written) -> str:
     lines = [f"    const double {name} = {body};" for name, body in _code(written, "c", identifiers)]
     results = [f"    y[{n}] = {identifiers[target]};" for n, (target, _) in enumerate(written.outputs)]
     notes = [f"/* {note.replace('*/', '* /')} */" for note in written.notes()]
-    head = ["#include <math.h>", "", *notes, "void predict(const double *x, double *y) {"]
+    head = [
+        "#include <math.h>",
+        "",
+        *LANGUAGES["c"].defined("\n".join(lines)),
+        *notes,
+        "void predict(const double *x, double *y) {",
+    ]
     return "\n".join([*head, *lines, *results, "}"])
 
 

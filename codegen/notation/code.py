@@ -41,6 +41,12 @@ class Language:
     pi: str = "pi"
     real: bool = False
     """Whether whole numbers are written as real ones, where 1/2 is 0."""
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    """What has to stand above formulas that call it, by its name."""
+
+    def defined(self, text: str) -> list[str]:
+        """The definitions that a text needs."""
+        return [definition for name, definition in self.definitions.items() if f"{name}(" in text]
 
 
 class Code(Script):
@@ -200,10 +206,10 @@ C = Language(
         special.sinc: "({0} != 0.0 ? sin({0})/({0}) : 1.0)",
         sympy.loggamma: "({0} < 0.0 ? NAN : lgamma({0}))",
         f.sigmoid: "((1.0 + tanh(({0})/2.0))/2.0)",
-        f.relu: "fmax({0}, 0.0)",
-        f.maximum: "fmax({0}, {1})",
-        f.minimum: "fmin({0}, {1})",
-        f.clip: "fmin(fmax({0}, {1}), {2})",
+        f.relu: "maximum({0}, 0.0)",
+        f.maximum: "maximum({0}, {1})",
+        f.minimum: "minimum({0}, {1})",
+        f.clip: "minimum(maximum({0}, {1}), {2})",
         f.normal_cdf: "(erfc(-({0})/sqrt(2.0))/2.0)",
         f.softplus: "(fmax({0}, 0.0) + log1p(exp(-fabs({0}))))",
     },
@@ -211,6 +217,10 @@ C = Language(
     choice="({0} ? {1} : {2})",
     pi="acos(-1.0)",
     real=True,
+    definitions={  # fmax and fmin pass over nan
+        name: f"static double {name}(double a, double b) {{ return a {sign} b || a != a ? a : b; }}"
+        for name, sign in (("maximum", ">"), ("minimum", "<"))
+    },
 )
 SPREADSHEET = Language(
     "spreadsheets",

@@ -137,7 +137,9 @@ def test_what_no_language_has_says_what_has_it() -> None:
 def test_c_has_its_value(tmp_path: Path) -> None:
     pairs = written(C, {A: "a", B: "b"})
     lines = [f"y[{n}] = {text};" for n, (text, _) in enumerate(pairs)]
-    head = "#include <math.h>\nvoid all(double a, double b, double *y) {\n"
+    head = (
+        "\n".join(["#include <math.h>", *C.defined("".join(lines))]) + "\nvoid all(double a, double b, double *y) {\n"
+    )
     (tmp_path / "f.c").write_text(head + "\n".join(lines) + "\n}\n")
     command = ["gcc", "-std=c99", "-Wall", "-Werror", "-shared", "-fPIC", "-o", tmp_path / "f.so", tmp_path / "f.c"]
     subprocess.run([*command, "-lm"], check=True)

@@ -307,6 +307,21 @@ def test_the_page_fits_every_window(shown: Page, width: int) -> None:
 
 
 @needs_browser
+def test_long_names_of_classes_are_broken_into_lines(shown: Page, tmp_path: Path) -> None:
+    names = np.where(X[:, 0] > 0, "a" * 90, "b_" * 45)
+    section = mistakes(NETWORK, NETWORK.initial_parameters(0), Dataset.from_arrays(X, names, task="classification"))
+    assert section is not None
+    path, before = tmp_path / "long.html", shown.value("location.href")
+    path.write_text(document("long", "", {}, [section], ""), encoding="utf-8")
+    shown.open(path, 1200, 900)
+    for width in (360, 1200):
+        shown.size(width, 900)
+        assert shown.value("document.querySelectorAll('.card').length") > 3
+        assert shown.value("document.documentElement.scrollWidth") <= width
+    shown.open(before, 1200, 900)
+
+
+@needs_browser
 def test_charts_and_the_graph_are_whole_in_a_window_of_usual_width(shown: Page) -> None:
     cut = (
         "[...document.querySelectorAll('figure svg')].flatMap((picture) => {"
