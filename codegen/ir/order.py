@@ -15,7 +15,7 @@ from codegen.ir.cells import Cell, Pattern, overlap
 from codegen.ir.equation import Equation
 from codegen.ir.ranges import elements_read
 from codegen.ir.validation import quote
-from codegen.walk import Extent, as_extent, extent, fresh_index, reindex, subscripts
+from codegen.walk import Extent, as_extent, extent, fresh_index, indices, reindex, subscripts
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,10 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
     one = next((read for read in reads if read.read <= read.reader), reads[0])
     target = equations[one.read].target
     group = ", ".join(str(equations[position].target) for position in among)
-    why = f"; there is no axis along which {group} read each other on one side alone" if subscripts(target) else ""
+    why = f"; there is no axis along which {group} read each other at fixed distances, all on one side"
+    if any(set(indices(read.reference)) & set(equations[read.reader].reduced) for read in reads):
+        why += "; a sum over any number of earlier steps is a variable of its own, as s[t] = s[t - 1] + u[t]"
+    why = why if subscripts(target) else ""
     raise GraphError(f"equation {quote(equations[one.reader])}: cycle, {target} depends on itself{why}")
 
 

@@ -366,6 +366,28 @@ def test_a_recurrence_that_reads_a_table(read: str, length: Expr, rows: Expr) ->
             assert distance([found[f"dL/d{read}"]], [np.asarray(expected)]) <= 1e-13
 
 
+BEYOND = {
+    "a row before": lambda e, q, t: codegen.padded(e[q[t] - 1]),
+    "inside a function": lambda e, q, t: sin(codegen.padded(e[2 * q[t] - 3], 2)) * e[q[t]],
+}
+
+
+@pytest.mark.parametrize("case", BEYOND)
+def test_products_of_what_may_be_beyond_the_table(case: str) -> None:
+    t, e, q = Idx("t", 4), IndexedBase("e", shape=(6,)), IndexedBase("q", shape=(4,), integer=True)
+    h = IndexedBase("h", shape=(4,))
+    graph = from_expressions({h[t]: BEYOND[case](e, q, t), "L": Sum(h[t] ** 3, (t, 0, 3))}, [e, q]).with_outputs("L")
+    values = {"e": np.sin(np.arange(1.0, 7.0)), "v_e": np.cos(np.arange(6.0)), "q": np.array([2, 0, 5, 2])}
+    inputs = {name: values[name] for name in ("e", "q")}
+    slope = by_complex_step(graph, ["L"], "e", inputs)[0]
+    along = codegen.compile(codegen.jvp(graph, "L", ["e"]), cache=False)(**values)[1]
+    assert distance([along], [np.asarray(slope @ values["v_e"])]) <= 1e-13
+    second = codegen.hessian(graph, "L", ["e"])
+    hessian = evaluate(second, inputs)[second.outputs[-1]]
+    product = codegen.compile(codegen.hvp(graph, "L", ["e"]), cache=False)(**values)[1]
+    assert distance([product], [hessian @ values["v_e"]]) <= 1e-13
+
+
 def test_a_place_may_have_a_name() -> None:
     at, o = IndexedBase("a", shape=(S,), integer=True), IndexedBase("o")
     graph = from_expressions({at[s]: best, o[s, d]: long_table[at[s], d]}, [long_table, score])

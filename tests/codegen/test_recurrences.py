@@ -314,6 +314,12 @@ def test_other_cycles_are_refused(case: str) -> None:
         codegen.from_expressions(REFUSED[case], [Y])
 
 
+def test_a_sum_over_all_earlier_steps_is_refused_by_what_it_lacks() -> None:
+    q = Idx("q", 4)
+    with pytest.raises(GraphError, match=r"at fixed distances.*; a sum over any number of earlier"):
+        codegen.from_expressions({V[A]: Sum(V[q], (q, 0, A - 1)) + Y[A]}, [Y])
+
+
 def test_paths_are_those_of_the_written_out_graph() -> None:
     graph = scalar(GRAPHS["prefix sums"])
     values = random_values(graph)
