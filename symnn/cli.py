@@ -617,7 +617,9 @@ def _require_page(out: Path) -> None:
 
 @app.command("compile", epilog="Example: [bold]symnn compile examples/digits.yaml --target c --out digits[/bold]")
 def compile_command(
-    spec: SpecArgument,
+    spec: Annotated[
+        Path, typer.Argument(metavar="SPEC", help="A network spec, .yaml or .json, or a trained one, .safetensors.")
+    ],
     out: Annotated[Path, typer.Option(help="The Python file to write, or else the directory.")],
     target: Annotated[TargetName, typer.Option(help=WRITTEN)] = PYTHON,  # type: ignore[assignment]
     model: Annotated[
@@ -634,30 +636,35 @@ def compile_command(
     """Write the network with a self-test: a Python module that needs numpy and numba only, C99, an object file, a
     module of JavaScript, or WebAssembly with a module that calls it; or a file of ONNX.
 
-    The Python module has forward and value_and_grad, all others one function: value and gradient, or with --model the
-    prediction for raw rows, scaled as in training.
+    Of a spec alone the Python module has forward and value_and_grad, all others one function, value and gradient. Of a
+    trained network, or with --model, all have the prediction for raw rows, with its weights and scaling inside.
     """
-    network = _network(spec)
+    if spec.suffix != ".safetensors":
+        network = _network(spec)
+        trained = None if model is None else _trained(model, network)
+    elif model is not None:
+        raise SpecError(f"--model: found {model} beside the model {spec}, expected one of them")
+    else:
+        from symnn import checkpoint
+
+        trained = checkpoint.load(spec)
+        network = trained.layered
     if triple is not None and not (target in TARGETS and TARGETS[target].machines):
         raise SpecError("--triple: expected --target object beside it")
     if target in TARGETS:
-        trained = None if model is None else _trained(model, network)
         _export(network, spec.stem, out, trained, dtype, TARGETS[target], triple)
         return
     from symnn.files import write_atomically
-    from symnn.standalone import standalone
+    from symnn.standalone import standalone, standalone_prediction
 
-    if model is not None:
-        *names, last = TARGETS
-        raise SpecError(
-            f"--model: expected --target {', '.join(names)} or {last} beside it: a Python module takes its weights as "
-            "an argument"
-        )
     if out.suffix != ".py":
         raise SpecError(f"--out: expected a file that ends in .py, found '{out}'")
     if not out.parent.is_dir():
         raise SpecError(f"--out: there is no directory '{out.parent}'")
-    source = standalone(network, (dtype or Precision.float64).value)
+    if trained is None:
+        source = standalone(network, (dtype or Precision.float64).value)
+    else:
+        source = standalone_prediction(trained, None if dtype is None else dtype.value)
     write_atomically(out, source.encode())
     say(f"wrote {out} ({len(source.splitlines())} lines); run it for its self-test: python {out}")
 

@@ -28,7 +28,7 @@ from symnn.methods.levenberg_marquardt import LevenbergMarquardt
 from symnn.methods.method import Problem
 from symnn.network import Network
 from symnn.parametrised import Parametrised
-from symnn.suggest import unknown
+from symnn.suggest import quote, unknown
 
 Client = extra("distributed", "dask", "Dask").Client
 
@@ -80,8 +80,30 @@ def _given(*arrays: np.ndarray) -> Arrays:
     return arrays
 
 
-def _samples(arrays: Arrays, weighted: bool) -> float:
-    return float(arrays[-1].sum()) if weighted else float(len(arrays[0]))
+def _samples(network: Parametrised, dtype: Dtype, number: int, arrays: Arrays) -> float:
+    """How much the samples of a partition count, 0 of none. Raises :class:`DataError` for what the loss cannot take."""
+    where = f"parts[{number}]"
+    if len(arrays) != len(network.data):
+        names = ", ".join(variable.name for variable in network.data)
+        raise DataError(f"{where}: found {len(arrays)} arrays, expected {len(network.data)}: {names}")
+    lengths: dict[Any, int] = {}
+    for variable, array in zip(network.data, arrays):
+        wanted, found = variable.shape, np.shape(array)
+        fits = len(found) == len(wanted) and all(
+            # the first array says what a length is that each call decides
+            n == (m if isinstance(m, int) else lengths.setdefault(m, n))
+            for n, m in zip(found, wanted)
+        )
+        if not fits:
+            expected = ", ".join(str(lengths.get(n, n)) for n in wanted)
+            raise DataError(f"{where}: {variable.name}: found shape {found}, expected ({expected})")
+        kind = np.dtype(np.int64 if variable.kind == "integer" else dtype)
+        if not (isinstance(array, np.ndarray) and array.dtype == kind and array.flags.c_contiguous):
+            given = getattr(array, "dtype", type(array).__name__)
+            raise DataError(f"{where}: {variable.name}: found {given}, expected a C-contiguous array of {kind}")
+    if not len(arrays[0]):
+        return 0.0
+    return float(arrays[-1].sum()) if getattr(network, "weighted", False) else float(len(arrays[0]))
 
 
 def _gradient(network: Parametrised, dtype: Dtype, share: float, theta: np.ndarray, arrays: Arrays) -> Parts:
@@ -138,7 +160,9 @@ class Objective:
 
     A task goes through all partitions that lie with a worker, or its part of them where that has several threads.
 
-    Raises :class:`SymnnError` for networks with dropout, noise or batch_norm, :class:`DataError` without partitions.
+    A partition without samples adds nothing. Raises :class:`SymnnError` for networks with dropout, noise or batch_norm
+    and for what is no client; :class:`DataError`, as soon as it is made, without samples and for a partition whose
+    arrays the loss cannot take, by its number.
 
     >>> from symnn.network import dense
     >>> network = Network(1, (dense(1),), "mean_squared_error")
@@ -151,16 +175,23 @@ class Objective:
     """
 
     def __init__(self, client: Any, network: Parametrised, parts: Sequence[Any], *, dtype: Any = "float64") -> None:
+        if not isinstance(client, Client):
+            raise SymnnError(f"client: found {quote(client)}, expected a Client of dask.distributed")
         if network.differs or network.numbers:
             raise SymnnError("network: found dropout, noise, batch_norm or numbers of each call, expected none of them")
         if not len(parts):
             raise DataError("parts: found none, expected at least one partition")
         self.client, self.network, self.dtype = client, network, dtype_name(dtype)
         self._parts = [client.submit(*_loading(part), pure=False) for part in parts]
-        weighted = bool(getattr(network, "weighted", False))
-        counts = client.gather([client.submit(_samples, part, weighted, pure=False) for part in self._parts])
+        counts = client.gather(
+            [client.submit(_samples, network, self.dtype, n, part, pure=False) for n, part in enumerate(self._parts)]
+        )
         self.samples = float(sum(counts))
-        self._shares = [count / self.samples for count in counts]
+        if not self.samples > 0:
+            raise DataError("parts: found no samples in any of them, expected at least one")
+        kept = [number for number, count in enumerate(counts) if count > 0]
+        self._parts = [self._parts[number] for number in kept]
+        self._shares = [counts[number] / self.samples for number in kept]
         self._groups = _groups(client.who_has(self._parts), [part.key for part in self._parts], client.nthreads())
 
     def __call__(self, theta: np.ndarray) -> tuple[float, Floats]:

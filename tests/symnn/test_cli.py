@@ -488,6 +488,18 @@ def test_compile_writes_a_module_that_tests_itself(dtype: str, tmp_path: Path) -
     assert "largest deviation" in test.stdout
 
 
+def test_compile_writes_what_a_model_needs_into_each_target(tmp_path: Path) -> None:
+    model = tmp_path / "model.safetensors"
+    network = Network.from_spec(XOR)
+    checkpoint.save(model, network, network.initial_parameters(0))
+    assert "model.py" in invoke("compile", model, "--out", tmp_path / "model.py")
+    assert "def predict(x):" in (tmp_path / "model.py").read_text(encoding="utf-8")
+    invoke("compile", XOR, "--model", model, "--out", tmp_path / "same.py")
+    assert (tmp_path / "same.py").read_bytes() == (tmp_path / "model.py").read_bytes()
+    invoke("compile", model, "--target", "c", "--out", tmp_path)
+    assert "theta" not in (tmp_path / "model.h").read_text(encoding="utf-8").split("*/")[-1]
+
+
 def test_compile_writes_c_with_a_self_test(tmp_path: Path) -> None:
     result = symnn("compile", XOR, "--target", "c", "--out", tmp_path / "made")
     assert result.returncode == 0, result.stderr
@@ -526,9 +538,9 @@ BAD = {
         ["compile", XOR, "--target", "object", "--out", "x", "--triple", "z80"],
         "triple: found 'z80', exp",
     ),
-    "weights for Python": (
-        ["compile", XOR, "--out", "x.py", "--model", "m"],
-        "--model: expected --target c, object, javascript, webassembly or onnx",
+    "two models": (
+        ["compile", "a.safetensors", "--out", "x.py", "--model", "m"],
+        "--model: found m beside the model a.safetensors, expected one of them",
     ),
     "C into a file": (["compile", XOR, "--target", "c", "--out", XOR], "--out: expected a directory, found the file"),
     "weights that are none": (

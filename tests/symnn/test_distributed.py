@@ -16,7 +16,7 @@ pytest.importorskip("distributed")
 from distributed import Client, LocalCluster
 
 from symnn.distributed import Objective
-from symnn.errors import DataError
+from symnn.errors import DataError, SymnnError
 from symnn.network import Network, dense
 
 pytestmark = [pytest.mark.values, pytest.mark.filterwarnings("ignore")]
@@ -88,6 +88,33 @@ def test_no_partitions_are_refused(client: Any) -> None:
         Objective(client, NETWORK, [])
     with pytest.raises(DataError, match="tuple of arrays"):
         Objective(client, NETWORK, [X])
+
+
+BAD_PARTS = {
+    "a column less": ((X[:, :1].copy(), Y), r"parts\[1\]: x: found shape \(70, 1\), expected \(70, 2\)"),
+    "a target less": ((X, Y[:-1]), r"parts\[1\]: y: found shape \(69, 1\), expected \(70, 1\)"),
+    "no targets": ((X,), r"parts\[1\]: found 1 arrays, expected 2: x, y"),
+    "another dtype": ((X, Y.astype("float32")), r"parts\[1\]: y: found float32, expected a C-contiguous array of fl"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_PARTS)
+def test_a_partition_that_the_loss_cannot_take_is_refused_when_it_is_made(kind: str, client: Any) -> None:
+    part, said = BAD_PARTS[kind]
+    with pytest.raises(DataError, match=said):
+        Objective(client, NETWORK, [(X, Y), part])
+
+
+def test_an_empty_partition_adds_nothing(client: Any) -> None:
+    loss, gradient = Objective(client, NETWORK, PARTS)(THETA)
+    parts = [(X[:0], Y[:0]), *PARTS, (X[:0], Y[:0])]
+    found = Objective(client, NETWORK, parts)(THETA)
+    assert found[0] == loss
+    np.testing.assert_array_equal(found[1], gradient)
+    with pytest.raises(DataError, match="found no samples"):
+        Objective(client, NETWORK, parts[:1])
+    with pytest.raises(SymnnError, match="client: found None, expected a Client"):
+        Objective(None, NETWORK, PARTS)
 
 
 def test_a_search_that_joblib_runs_goes_to_the_cluster(client: Any) -> None:
