@@ -38,6 +38,7 @@ from symnn.portable import spec_of
 from symnn.rows import Samples, as_rows, check_integers, checked_rows, in_rows
 from symnn.safetensors_header import CODES, canonical
 from symnn.scaling import Scaling
+from symnn.shown import shows
 from symnn.spec import MAX_BYTES
 from symnn.suggest import listing, quote
 from symnn.tables import Column, Features, Table, from_arrays, from_frame, is_frame, number_columns, read_table
@@ -94,6 +95,12 @@ class Checkpoint:
         mean, scale = (None, None) if network.whole.all() else (scaled.mean, scaled.scale)
         return cls(network, theta, mean, scale, dataset.classes, targets, dataset.columns, dataset.target_names)
 
+    def __repr__(self) -> str:
+        kind = "" if self.classes is None else f", {len(self.classes)} classes"
+        return f"<{type(self).__name__}: {repr(self.network)[1:-1]}, {self.theta.dtype}{kind}>"
+
+    _repr_html_ = shows("checkpoint_html")
+
     @property
     def scaling(self) -> Scaling | None:
         """``mean`` and ``scale``."""
@@ -149,6 +156,9 @@ class Checkpoint:
 
     def predict(self, x: Any) -> Any:
         """The outputs (S, outputs) for raw inputs (S, inputs), in the units of the targets it was trained on.
+
+        Of a classifier they are scores; the name of the likeliest class of row s is
+        ``model.classes[model.predict_proba(x)[s].argmax()]``.
 
         x: an array, several of them by name, or whatever :meth:`read` takes. Sequences whose lengths each call decides
         are a list of arrays (T, features), or an array (S, T, features) where all are of one length; outputs for each

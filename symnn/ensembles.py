@@ -54,6 +54,9 @@ class Ensemble:
     members: tuple[Checkpoint, ...]
     losses: Floats
 
+    def __repr__(self) -> str:
+        return f"<Ensemble: {len(self.members)} members of {repr(self.members[0].network)[1:-1]}>"
+
     def outputs(self, x: Any) -> Floats:
         """The outputs of each member (members, S, outputs), for whatever :meth:`Checkpoint.predict` takes."""
         first = self.members[0]
@@ -98,7 +101,8 @@ def ensemble(
     parameters of the epoch that was best for it; with ``patience`` training ends when none has become better for so
     long.
 
-    A member's dropout and noise are those of its seed, and its running averages its own, as if it was trained alone.
+    A member's dropout and noise are those of its seed, and its running averages its own. Rows are shuffled by the
+    settings' seed for all members alike, so that only the member of that seed sees them as if it was trained alone.
 
     Raises :class:`SymnnError` for sequences whose length each call decides, several inputs, a clipped gradient, L-BFGS,
     and a schedule that looks at losses.

@@ -32,6 +32,7 @@ from symnn.initialisers import INITIALISERS
 from symnn.layers.writing import FIRST, SEED, Parameter, weights
 from symnn.losses import Loss
 from symnn.objective import Objective
+from symnn.shown import shows
 from symnn.suggest import canonical, quote, unknown
 
 if TYPE_CHECKING:
@@ -345,6 +346,8 @@ class Model:
     threads: int = 1
     checkpoint: Checkpoint = None
     tier: TierName = "full"
+
+    _repr_html_ = shows("model_html")
 
     @classmethod
     @called(SymnnError)

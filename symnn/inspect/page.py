@@ -71,6 +71,25 @@ def losses(history: Sequence[Any], *, standalone: bool = False) -> str:
     return chart(curves, Axis("epoch"), Axis("loss", logarithmic), title="Loss by epoch", standalone=standalone)
 
 
+def model_html(model: Any) -> str:
+    """The network, and how it is compiled; nothing is, for that."""
+    rows = [("parameters", f"{model.network.parameter_count:,} parameters in {model.dtype}")]
+    rows += [(name, str(getattr(model, name))) for name in ("schedule", "threads", "tier")]
+    return note(f"<p>{escape(repr(model.network)[1:-1])}</p>", table(("", ""), rows))
+
+
+def checkpoint_html(trained: Any) -> str:
+    """The network, and what inputs and outputs are."""
+    rows: list[tuple[str, object]] = [("parameters", f"{trained.theta.size:,} in {trained.theta.dtype}")]
+    rows += [("inputs", "as they are" if trained.scaling is None else "standardised")]
+    if trained.features is not None:
+        rows += [("features", ", ".join(trained.features.inputs[:20]))]
+    rows += [("classes", ", ".join(trained.classes[:20]))] if trained.classes is not None else []
+    rows += [("targets", ", ".join(trained.target_names[:20]))] if trained.target_names else []
+    head = f"<p>{escape(repr(trained.network)[1:-1])}</p>"
+    return note(head, table(("", ""), rows))
+
+
 def dataset_html(data: Any) -> str:
     """Its parts, and its features."""
     rows = [(name, f"{getattr(data, name).samples:,}") for name in ("train", "validation", "test")]

@@ -10,7 +10,8 @@ import pytest
 import symnn
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
-from symnn.ensembles import of_members
+from symnn.checkpoint import Checkpoint
+from symnn.ensembles import Ensemble, of_members
 from symnn.errors import SymnnError
 from symnn.layers.batch_norm import batch_norm
 from symnn.layers.convolution import convolution
@@ -107,3 +108,16 @@ def test_what_no_ensemble_can_be_is_refused(given: dict[str, Any], message: str)
     network = given.pop("network", NETWORK)
     with pytest.raises(SymnnError, match=message):
         symnn.ensemble(network, X, Y, members=2, **given)
+
+
+def test_trained_networks_are_short_in_a_terminal_and_a_table_in_a_notebook() -> None:
+    network = Network(2, (dense(30), dense(2)), "softmax_cross_entropy")
+    trained = Checkpoint(network, network.initial_parameters(0), classes=("<daisy>", "rose"))
+    group = Ensemble((trained, trained), np.zeros((3, 2)))
+    assert repr(trained).endswith(", float64, 2 classes>")
+    assert repr(group).startswith("<Ensemble: 2 members of Network")
+    assert max(len(repr(each)) for each in (trained, group)) < 200
+    assert "<td>&lt;daisy&gt;, rose</td>" in trained._repr_html_()
+    assert "<td>152 in float64</td>" in trained._repr_html_()
+    model = network.compile()
+    assert "152 parameters" in model._repr_html_()
