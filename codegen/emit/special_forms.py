@@ -29,7 +29,7 @@ from codegen.emit.vectormath.logarithm import log, log1p
 from codegen.emit.vectormath.parts import polynomial_at
 from codegen.functions import erfcinv
 from codegen.functions import special as functions
-from codegen.functions.special_arrays import ABOVE_IT, BRANCH_POINT, NEAR_BRANCH_POINT
+from codegen.functions.special_arrays import ABOVE_IT, BRANCH_POINT, FAR, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
 """``code(lanes, order, x, …)``, of lanes of float64 and, for a family, its order."""
@@ -419,8 +419,13 @@ def _scaled_bessel(lanes: Lanes, n: int, x: Value) -> Value:
         return value
     # SciPy has nan at both ends.
     size = lanes.abs(x)
-    gone = lanes.builder.or_(lanes.compare("<", size, VANISHING), lanes.compare("==", size, math.inf))
-    return lanes.select(gone, 0.0, value)
+    value = lanes.select(lanes.compare("<", size, VANISHING), 0.0, value)
+
+    def far() -> Value:
+        found = lanes.mul(_scipy(lanes, "i0e", x), lanes.libm("exp", lanes.div(-n * n / 2, size)))
+        return lanes.mul(found, lanes.select(lanes.compare("<", x, 0.0), -1.0, 1.0)) if n % 2 else found
+
+    return lanes.where_any(lanes.compare(">", size, FAR), far, value)
 
 
 VANISHING = 1e-170

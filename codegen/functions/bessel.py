@@ -10,14 +10,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from sympy import Expr, Integer, Rational, exp, factorial, log, pi
+from sympy import Expr, Integer, Rational, exp, factorial, log, pi, sqrt
 
 from codegen.functions import absolute, coth, csch, expm1, select, sign
 from codegen.functions.cylindrical import besselk, decayed_bessel, scaled_bessel
 from codegen.functions.primitive import Approximation
 from codegen.functions.series import convolved, horner
 
-__all__ = ["bessel_ratio", "bessel_ratio_slope", "damped_bessel", "log_bessel", "log_besselk"]
+__all__ = ["bessel_ratio", "bessel_ratio_slope", "damped_bessel", "damped_besselk", "log_bessel", "log_besselk"]
 
 NEAR, TERMS_NEAR = Rational(1, 2), 13
 """Up to here the power series is taken: the next term is 10⁻¹⁷ of it."""
@@ -166,9 +166,8 @@ class log_besselk(Approximation):  # noqa: N801
 
     @classmethod
     def formula(cls, order: Expr, x: Expr) -> Expr:
-        c, inverse = _series_of_rate(order), 1 / x
-        rest = inverse * horner([c[k] / (k - 1) for k in range(2, len(c))], inverse)
-        return select(x - FAR_FOR_K - order**2, log(pi / 2) / 2 - log(x) / 2 - x + rest, log(besselk(order, x)))
+        far = log(pi / 2) / 2 - log(x) / 2 - x + _log_rest_of_k(order, x)
+        return select(x - FAR_FOR_K - order**2, far, log(besselk(order, x)))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return -besselk_rate(*self.args) * self.args[1].diff(symbol)
@@ -176,6 +175,44 @@ class log_besselk(Approximation):  # noqa: N801
     @staticmethod
     def value(mp: Any, order: Any, x: Any) -> Any:
         return mp.log(besselk.value(mp, order, x))
+
+
+class damped_besselk(Approximation):  # noqa: N801
+    """exp(x)·Kₙ(x) of a whole n for x > 0, which falls as √(π/(2x)); its derivative is that times 1 + Kₙ'/Kₙ."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        far = exp(_log_rest_of_k(order, x)) * sqrt(pi / 2) / sqrt(x)
+        return select(x - FAR_FOR_K - order**2, far, exp(x) * besselk(order, x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return -self * besselk_excess(*self.args) * self.args[1].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        return mp.exp(x) * besselk.value(mp, order, x)
+
+
+class besselk_excess(Approximation):  # noqa: N801
+    """−Kₙ'(x)/Kₙ(x) − 1, which is 1/(2x) far out."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        far = horner(_series_of_rate(order)[1:], 1 / x) / x
+        return select(x - FAR_FOR_K - order**2, far, besselk_rate(order, x) - 1)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return besselk_rate_slope(*self.args) * self.args[1].diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, order: Any, x: Any) -> Any:
+        with mp.workprec(mp.prec + 16 + (max(0, int(mp.mag(x))) if x and mp.isfinite(x) else 0)):
+            found = besselk_rate.value(mp, order, x) - 1
+        return +found
 
 
 class besselk_rate(Approximation):  # noqa: N801
@@ -218,6 +255,12 @@ class besselk_rate_slope(Approximation):  # noqa: N801
 
 def _by_size(order: Expr, x: Expr, far: Expr, between: Expr, near: Expr) -> Expr:
     return select(absolute(x) - FAR - order**2, far, select(absolute(x) - NEAR, between, near))
+
+
+def _log_rest_of_k(order: Expr, x: Expr) -> Expr:
+    """log(√(2x/π)·exp(x)·Kₙ(x)) far out."""
+    c, inverse = _series_of_rate(order), 1 / x
+    return inverse * horner([c[k] / (k - 1) for k in range(2, len(c))], inverse)
 
 
 @lru_cache(maxsize=64)

@@ -138,8 +138,11 @@ class scaled_bessel(Primitive):  # noqa: N801
     nargs = 2
     row = called_by_name(
         to_first_order(
-            lambda s, n, x: s.ive(n, x),
-            lambda s, n, x: (s.ive(abs(n - 1), x) + s.ive(n + 1, x)) / 2 - np.sign(x) * s.ive(n, x),
+            arrays.scaled_bessel,
+            lambda s, n, x: (
+                (arrays.scaled_bessel(s, abs(n - 1), x) + arrays.scaled_bessel(s, n + 1, x)) / 2
+                - np.sign(x) * arrays.scaled_bessel(s, n, x)
+            ),
         ),
         "scaled_bessel",
         "i0e",

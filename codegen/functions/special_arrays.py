@@ -73,6 +73,17 @@ def bessel(letter: str, before: float, after: float) -> Function:
     return to_first_order(value, lambda s, n, x: before * value(s, n - 1, x) + after * value(s, n + 1, x))
 
 
+FAR = 1e9
+"""Beyond, exp(−|x|)·Iₙ(x) is exp(−n²/(2·|x|)) of that of order 0 but for n²/(4x²); SciPy has nan from 1.1·10⁹ on."""
+
+
+def scaled_bessel(special: Any, n: Array, x: Array) -> Any:
+    """exp(−|x|)·Iₙ(x)."""
+    size = np.abs(x)
+    far = special.i0e(x) * np.exp(-n * (n / np.maximum(2 * size, 1))) * np.where((x < 0) & (n % 2 == 1), -1, 1)
+    return np.where(size > FAR, far, special.ive(n, x))
+
+
 def spherical_bessel(special: Any, n: Array | int, x: Array) -> Any:
     """jₙ(x); near 0, where SciPy has nan at subnormal numbers, the first term of its series."""
     order = int(n)

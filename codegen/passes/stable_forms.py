@@ -74,7 +74,7 @@ from codegen.functions import (
     tanh_slope,
     tempered_maximum,
 )
-from codegen.functions.bessel import bessel_ratio, damped_bessel, log_bessel, log_besselk
+from codegen.functions.bessel import bessel_ratio, damped_bessel, damped_besselk, log_bessel, log_besselk
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
@@ -153,6 +153,7 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
     besselk: lambda n, x: (log_besselk(n, x), Integer(1)),
+    damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
     improvement: lambda x: (log_improvement(x), Integer(1)),
     by_logarithm: lambda condition, logarithm, product: (
         select(condition, logarithm, log(product)),
@@ -522,6 +523,8 @@ def _damped_bessel(node: Mul) -> Expr | None:
         for sense in (1, -1):
             if k == 1 and isinstance(base, besseli) and -sense * x in Add.make_args(exponent):
                 return Mul(sense**n, damped_bessel(n, sense * x), exp(exponent + sense * x), *others)
+        if isinstance(base, besselk):
+            return Mul(damped_besselk(n, x) ** k, exp(exponent - k * x), *others)
         growth, rest = GROWTH[base.func](n, x)
         return Mul(exp(exponent + k * growth), rest**k, *others)
     return None
