@@ -150,7 +150,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     ),
     "negative binomial": (
         binomial(x + y - 1, x) * (1 - a) ** y * a**x,
-        [(0.3, 3.0, 2.5), (0.5, 600.0, 610.0), (0.999, 9e4, 100.0), (0.3, 0.0, 5.0)],
+        [(0.3, 3.0, 2.5), (0.5, 600.0, 610.0), (0.99, 9e4, 100.0), (0.3, 0.0, 5.0)],
     ),
     "log binomial": (
         log(binomial(x, y) * a**y * (1 - a) ** (x - y)),
@@ -267,9 +267,12 @@ def wrong(name: str, run: Any, graph: Graph, written: Sequence[Expr], dtype: Any
         if any(number and not least < abs(number) < most for number in given):
             continue
         point = [float(dtype(number)) for number in given]
-        for output, value, truth in zip(
-            graph.outputs, run(point), truths(name, written, point, variables), strict=True
-        ):
+        try:
+            expected = truths(name, written, point, variables)
+        except ZeroDivisionError:
+            assert dtype is np.float32, point  # 1 + 1e-9 is 1 there, where what is written has no value
+            continue
+        for output, value, truth in zip(graph.outputs, run(point), expected, strict=True):
             if not least < abs(truth) < most:
                 continue
             if not abs(float(value) - float(truth)) <= tolerance * abs(float(truth)):
