@@ -281,6 +281,7 @@ def solve(
         from symnn.files import write_atomically
         from symnn.physics import Physics
         from symnn.references import reference_of
+        from symnn.resuming import INTERRUPTED
         from symnn.solving import coefficients, points_of, solve_spec
 
         if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
@@ -305,7 +306,7 @@ def solve(
     with _keeping(out, resume) as keeping:
         with _interruptible(out):
             found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
-            if found.stopped == "interrupted" and not found.iterations:
+            if found.stopped == INTERRUPTED and not found.iterations:
                 raise KeyboardInterrupt
         if out is not None:
             buffer = io.BytesIO()
@@ -348,13 +349,14 @@ def _march(
     from symnn.files import write_atomically
     from symnn.marching import march
     from symnn.references import reference_of
+    from symnn.resuming import INTERRUPTED
 
     def each(number: int, found: Solution) -> None:
         say(f"slab {number + 1}: loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s")
 
     with _keeping(out, resume) as keeping:
         found = march(physics, settings, each=each, state=keeping, resume=resume)
-        if found.solutions[-1].stopped == "interrupted" and not found.whole.iterations:
+        if found.solutions[-1].stopped == INTERRUPTED and not found.whole.iterations:
             raise KeyboardInterrupt
         if found.until < inf:
             page = "" if report is None else "; there is a page of all slabs only"

@@ -137,9 +137,14 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     **{over[-1]: _log_of_quotient(f, over[-1]) for f, over in OVER_POWERS.items() if f in NUMBERS},
 }
 
-
 ODD = frozenset({sinh, tanh})
 """Of these |f(x)| = f(|x|)."""
+
+
+def _all_of_it(logarithm: Callable[..., Expr]) -> Callable[..., tuple[Expr, Expr]]:
+    """g is the logarithm, and the rest 1."""
+    return lambda *arguments: (logarithm(*arguments), S.One)
+
 
 #: f(…) = exp(g)·rest where f overflows or vanishes and the rest, which has its sign, does not: g and the rest.
 GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
@@ -154,12 +159,7 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
     besselk: lambda n, x: (log_besselk(n, x), Integer(1)),
     damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
-    improvement: lambda x: (log_improvement(x), Integer(1)),
-    by_logarithm: lambda condition, logarithm, product: (
-        select(condition, logarithm, log(product)),
-        Integer(1),
-    ),
-    gamma_density: lambda a, x: (log_gamma_density(a, x), Integer(1)),
+    **{function: _all_of_it(LOGARITHMS[function]) for function in (by_logarithm, gamma_density, improvement)},
 }
 
 #: A growing factor, a decaying one of the same argument, and what their product is.
