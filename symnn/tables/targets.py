@@ -118,9 +118,7 @@ def _found_labels(table: Table, names: tuple[str, ...], classes: Sequence[str] |
     known = [] if classes is None else [*map(str, classes)]
     if (none := np.array([is_missing(text) and text not in known for text in labels.texts])).any():
         row = int(none[labels.codes].argmax())
-        found, choice = (
-            quoted(labels.texts[labels.codes[row]]),
-            "" if known else " (missing: drop leaves such rows out)",
-        )
+        found = quoted(labels.texts[labels.codes[row]])
+        choice = "" if known else " (missing: drop leaves such rows out)"
         raise DataError(f"{table.where(row, name)}: found {found}, expected a label{choice}")
     return labels
