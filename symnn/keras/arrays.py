@@ -6,7 +6,7 @@ where each number of Keras's arrays belongs, in both directions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symnn.arrays import Integers
+from symnn.choices import is_identity
 from symnn.errors import FieldError
 from symnn.layers.attention import Attention
 from symnn.layers.convolution import Convolution
 from symnn.layers.layer import Layer
+from symnn.layers.windows import Sizes
 from symnn.layers.writing import placed
 from symnn.network import Network
 from symnn.shapes import CHANNEL, Shape, extents, input_shape
@@ -36,14 +38,16 @@ Of: TypeAlias = Callable[[Arrays, Order, Layer], Arrays]
 class Place:
     """A layer with parameters, and where its arrays are in a file.
 
-    absent: the arrays that the layer does without. order: that of the features that go in. arrays: what a class of
-    Keras has in another form than the others of the kind.
+    absent: the arrays that the layer does without; may_lack: those that it does without or not, all or none of them.
+    order: that of the features that go in. arrays: what a class of Keras has in another form than the others of the
+    kind.
     """
 
     layer: Layer
     path: str
     order: Order = None
     absent: tuple[str, ...] = ()
+    may_lack: tuple[str, ...] = ()
     arrays: Of | None = None
 
 
@@ -154,10 +158,21 @@ KINDS: Mapping[str, Kind] = {
 }
 """Those with parameters that Keras has too."""
 
+FILLED: Mapping[str, float] = {"bias": 0.0, "gamma": 1.0, "beta": 0.0}
+"""What stands for the arrays that a layer of Keras may do without, and ours has."""
 
-def places(network: Network, layers: Sequence[Place]) -> dict[str, dict[str, NDArray[np.int64]]]:
+MAY_LACK: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("recurrent", "lstm", "gru", "attention"), ("bias",)),
+    **dict.fromkeys(("layer_norm", "batch_norm"), ("gamma", "beta")),
+}
+"""Of each kind whose layers here always have them."""
+
+Group: TypeAlias = tuple[Place, dict[str, NDArray[np.int64]]]
+
+
+def places(network: Network, layers: Sequence[Place]) -> dict[str, Group]:
     """Where in theta each number of the arrays of the layers is, by group of a file and name, in their order."""
-    found: dict[str, dict[str, NDArray[np.int64]]] = {}
+    found: dict[str, Group] = {}
     for place in layers:
         (layer,) = (one for one in placed(network.written, network.input_shape) if one.layer is place.layer)
         slots = {letter: network.layout[name] for letter, (name, _) in zip(layer.own, layer.named)}
@@ -165,7 +180,7 @@ def places(network: Network, layers: Sequence[Place]) -> dict[str, dict[str, NDA
         arrays = place.arrays or KINDS[place.layer.kind()].arrays
         for path, at in arrays(own, place.order, place.layer).items():
             group, _, name = f"{place.path}/{path}".rpartition("/")
-            found.setdefault(group, {})[name] = at
+            found.setdefault(group, (place, {}))[1][name] = at
     return found
 
 
@@ -183,8 +198,11 @@ def order_after(layer: Layer, given: Shape, order: Order) -> Order:
     return order if layer.kind() in KEEPING or layer.kind() == "flatten" else None
 
 
-def counted(network: Network) -> list[Place]:
+def counted(network: Network, classes: Collection[str] = ()) -> list[Place]:
     """The layers with parameters of a network that is a chain, where Keras would put them.
+
+    Where a file has depthwise or separable convolutions among its classes, these are those with a group for each
+    channel that comes in, and what follows.
 
     Raises :class:`FieldError` for a layer that Keras does not have, or has otherwise.
     """
@@ -193,6 +211,7 @@ def counted(network: Network) -> list[Place]:
     given, order = input_shape(network.inputs), cast(Order, None)
     found: list[Place] = []
     counts: dict[str, int] = {}
+    pointwise: Layer | None = None
     for number, layer in enumerate(network.layers):
         own = bool(layer.parameters(given))
         kind, ways = KINDS.get(layer.kind()), _ways(layer)
@@ -201,14 +220,40 @@ def counted(network: Network) -> list[Place]:
                 f"layers[{number}]: found {quote(layer.kind())}, expected a chain of {', '.join(KINDS)}, two of which "
                 "may go over a sequence forward and backward, and layers without parameters"
             )
-        if ways or (own and kind is not None):
-            name = "bidirectional" if ways else cast(Kind, kind).classes[len(given)]
+        if layer is pointwise:
+            found.append(Place(layer, found[-1].path, order, arrays=pointwise_part))
+        elif ways or (own and kind is not None):
+            name, arrays = ("bidirectional", None) if ways else (cast(Kind, kind).classes[len(given)], None)
+            if isinstance(layer, Convolution) and layer.groups == given[0].extent:
+                pointwise = _pointwise(layer, network.layers[number + 1 : number + 2])
+                if pointwise is not None and f"separable_{name}" in classes:
+                    name, arrays = f"separable_{name}", depthwise_part
+                elif f"depthwise_{name}" in classes:
+                    name, arrays, pointwise = f"depthwise_{name}", depthwise, None
+                else:
+                    pointwise = None
             count = counts[name] = counts.get(name, -1) + 1
             path = f"layers/{name}{f'_{count}' if count else ''}"
             inside = {f"{path}/{WAYS[n]}": way for n, way in enumerate(ways)} or {path: layer}
-            found += [Place(one, where, order) for where, one in inside.items()]
+            found += [
+                Place(one, where, order, may_lack=MAY_LACK.get(one.kind(), ()), arrays=arrays)
+                for where, one in inside.items()
+            ]
         order, given = order_after(layer, given, order), layer.shape(given)
     return found
+
+
+def _pointwise(layer: Convolution, following: Sequence[Layer]) -> Layer | None:
+    """What follows a convolution as the second part of a separable one does; None where that is another layer."""
+    match following:
+        case (Convolution() as other,) if not layer.bias and is_identity(layer.activation):
+            given = {*_each(other.kernel), *_each(other.stride), *_each(other.dilation), other.groups}
+            return other if given == {1} else None
+    return None
+
+
+def _each(sizes: Sizes) -> Sequence[int]:
+    return (sizes,) if isinstance(sizes, int) else sizes
 
 
 WAYS = ("forward_layer", "backward_layer")

@@ -54,7 +54,9 @@ def parse(source: str, text: bytes, loss: LossLike) -> tuple[Network, list[Place
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{source}: config.json cannot be read ({type(error).__name__})") from None
+        raise CheckpointError(
+            f"{source}: the description of the model cannot be read ({type(error).__name__})"
+        ) from None
     try:
         return _Building(source, loss).network(content)
     except RefusedError as error:
@@ -382,7 +384,7 @@ class _Building:
     def _place(self, x: Made, layer: Layer, path: str, row: Row, settings: Settings, arrays: Of | None = None) -> None:
         if layer.kind() in KINDS:
             absent = [name for setting, name in row.without.items() if settings.get(setting) is False]
-            self.places.append(Place(layer, path, x.order, tuple(absent), arrays))
+            self.places.append(Place(layer, path, x.order, tuple(absent), arrays=arrays))
 
     def _input(self, entry: Entry, signals: bool) -> Made:
         shape = entry.settings.get("batch_shape", entry.settings.get("batch_input_shape"))
@@ -528,7 +530,7 @@ def _described(value: Any) -> tuple[str, Settings]:
     """The class and the settings of an object."""
     config = value.get("config") if isinstance(value, Mapping) else None
     if not isinstance(config, Mapping) or not isinstance(value.get("class_name"), str):
-        raise RefusedError(f"config.json: found {quote(value)}, expected a layer with class_name and config")
+        raise RefusedError(f"found {quote(value)}, expected a layer with class_name and config")
     registered, module = value.get("registered_name"), value.get("module", "keras")
     if registered not in (None, value["class_name"]) or str(module).partition(".")[0] != "keras":
         raise RefusedError(

@@ -7,8 +7,10 @@ neither links out of it, nor data in other files, nor packed data, which could b
 from __future__ import annotations
 
 import io
+import os
+import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +19,7 @@ import numpy as np
 
 from symnn.errors import CheckpointError
 from symnn.extras import extra
-from symnn.files import require_size
+from symnn.files import file_path, read_regular, require_size
 from symnn.suggest import quote
 
 h5py = extra("h5py", "keras", "h5py")
@@ -26,6 +28,7 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 MOST_CONFIG = 4_000_000
 """Bytes; that of ResNet152 has 400,000."""
 MOST_MEMBERS = 10_000
+OF_THE_MODEL = "config=, the path of a file of what model.to_json() gives"
 _ENTRY = b"PK\1\2"
 
 
@@ -58,9 +61,22 @@ def _member(source: str, archive: zipfile.ZipFile, name: str) -> bytes:
         raise CheckpointError(f"{source}: found {len(found)} members {name}, expected one, as Keras 3 writes it")
     (entry,) = found
     require_size(entry.file_size, f"{source}: {name}", CheckpointError)
-    if name == CONFIG and entry.file_size > MOST_CONFIG:
-        raise CheckpointError(f"{source}: {name}: found {entry.file_size:,} bytes, expected at most {MOST_CONFIG:,}")
+    if name == CONFIG:
+        _require_short(f"{source}: {name}", entry.file_size)
     return archive.read(entry)
+
+
+def config_of(path: str | os.PathLike[str]) -> bytes:
+    """The description of a model in a file of its own. Raises :class:`CheckpointError`."""
+    given = file_path(path, CheckpointError)
+    data = read_regular(given, CheckpointError)
+    _require_short(str(given), len(data))
+    return data
+
+
+def _require_short(where: str, size: int) -> None:
+    if size > MOST_CONFIG:
+        raise CheckpointError(f"{where}: found {size:,} bytes, expected at most {MOST_CONFIG:,}")
 
 
 # --- arrays ---------------------------------------------------------------------------------------------------------
@@ -73,26 +89,43 @@ class WeightFile:
     source: str
     file: Any
 
-    def arrays(self, path: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-        """The arrays 0, 1, … of a group by their names. Raises :class:`CheckpointError` unless they are all of it."""
+    def arrays(
+        self, path: str, shapes: Mapping[str, tuple[int, ...]], may_lack: Collection[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """The arrays 0, 1, … of a group by their names, with or without all that it may lack.
+
+        Raises :class:`CheckpointError` unless they are all of it.
+        """
         group = self._group(path)
-        if len(group) != len(shapes):
+        least = {name: shape for name, shape in shapes.items() if name not in may_lack}
+        if len(group) not in (len(shapes), len(least)):
+            between = len(least) < len(group) < len(shapes)
             raise CheckpointError(
                 f"{self.source}: {path}: found {len(group)} arrays, expected {len(shapes)}: {', '.join(shapes)}"
+                + (f"; which of them the model does without says {OF_THE_MODEL}" if between else "")
             )
+        shapes = shapes if len(group) == len(shapes) else least
         return {name: self._array(group, path, n, name, shape) for n, (name, shape) in enumerate(shapes.items())}
 
     def require_no_others(self, paths: Sequence[str]) -> None:
         """Raise :class:`CheckpointError` for arrays of layers that are not at these paths."""
         known = {path.split("/")[1] for path in paths}
-        layers = self._group("layers")
-        if len(layers) > MOST_MEMBERS:
-            raise CheckpointError(f"{self.source}: found {len(layers):,} layers, expected at most {MOST_MEMBERS:,}")
-        for name in layers:
+        for name in self._layers():
             if name not in known and self._has_more(name):
                 raise CheckpointError(
                     f"{self.source}: found weights in {quote(f'layers/{name}')}, which the network has no layer for"
                 )
+
+    @property
+    def classes(self) -> Collection[str]:
+        """The classes of the layers, as files have them."""
+        return {re.sub(r"_\d+$", "", name) for name in self._layers()}
+
+    def _layers(self) -> Any:
+        layers = self._group("layers")
+        if len(layers) > MOST_MEMBERS:
+            raise CheckpointError(f"{self.source}: found {len(layers):,} layers, expected at most {MOST_MEMBERS:,}")
+        return layers
 
     def _has_more(self, name: str) -> bool:
         """Whether a layer has arrays, or layers inside, which a layer without weights has not."""
