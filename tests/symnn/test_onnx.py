@@ -83,8 +83,25 @@ def test_what_is_read_is_differentiated() -> None:
 
 
 def test_some_of_the_node_tests_of_onnx() -> None:
-    for case in cases(["gemm", "softmax", "slice", "lstm", "split", "reducesum", "conv", "einsum", "scan", "loop"]):
+    for case in cases(
+        ["gemm", "softmax", "slice", "lstm", "split", "reducesum", "conv", "einsum", "scan", "loop", "argmax", "cumsum"]
+    ):
         assert not outcome(case).startswith("WRONG"), case.name
+
+
+def test_places_of_the_largest_and_running_sums_are_compiled(tmp_path: Path) -> None:
+    x = np.array([[1, 5, 2, 5], [3, 3, 3, 3], [0, -1, -2, 7]], np.float32)
+    axis = {"axis": np.array(1)}
+    sums = np.cumsum(x[:, ::-1], 1)[:, ::-1]
+    for node, weights, expected in (
+        (helper.make_node("ArgMax", ["x"], ["y"], axis=1, keepdims=0), {}, x.argmax(1)),
+        (helper.make_node("ArgMin", ["x"], ["y"], axis=-1, select_last_index=1), {}, [[0], [3], [2]]),
+        (helper.make_node("Hardmax", ["x"], ["y"]), {}, np.eye(4)[x.argmax(1)]),
+        (helper.make_node("CumSum", ["x", "axis"], ["y"], reverse=1), axis, sums),
+        (helper.make_node("CumSum", ["x", "axis"], ["y"], reverse=1, exclusive=1), axis, sums - x),
+    ):
+        onnx.save(model_of([node], {"x": ["batch", 4]}, weights, ["y"]), tmp_path / "a.onnx")
+        np.testing.assert_array_equal(load(tmp_path / "a.onnx")(x), expected)
 
 
 @pytest.mark.slow

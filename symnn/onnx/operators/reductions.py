@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sympy import Add, Expr, Integer, Mul, exp, log, sqrt
+from sympy import Add, Expr, Integer, Mul, Piecewise, exp, log, sqrt
 
 from codegen import Index, Reduction
 from codegen import functions as f
@@ -138,8 +138,67 @@ def _log_softmax(node: Node, x: Value | None) -> Result:
     return log_softmax(node, array, _together(node, array))
 
 
-def _hard(node: Node, x: Value | None) -> Result:
-    node.refuse("found Hardmax, which has no derivative and no formula")
+def _first(node: Node, array: Array, axis: int, *, smallest: bool = False, last: bool = False) -> Array:
+    """Where along an axis, which stays with length 1, the largest element is: the first such place, or the last one."""
+    kept, over = parted(node, array, [axis])
+    if not over:
+        return Array(kept, Integer(0), "integer")
+    (index,) = over
+    array = array.with_body(-array.body if smallest else array.body)
+    is_largest = f.equal(array.body, largest(node, array, [axis]).body)
+    end = extent(index) - 1
+    found = node.writer.vertex(kept, f.select(is_largest, index if last else end - index, 0), over, Reduction.MAX)
+    return replace(found, body=found.body if last else end - found.body, kind="integer")
+
+
+def _place_of(*, smallest: bool) -> Operator:
+    def write(node: Node, x: Value | None) -> Result:
+        array = node.writer.settled(node.real(x))
+        axis = node.axis(node["axis"], len(array.axes))
+        last = bool(node["select_last_index"])
+        found = _first(node, node.writer.single(array, axis), axis, smallest=smallest, last=last)
+        return found if node["keepdims"] else replace(found, axes=(*found.axes[:axis], *found.axes[axis + 1 :]))
+
+    return Operator(write, {"axis": 0, "keepdims": 1, "select_last_index": 0})
+
+
+def _hardmax(node: Node, x: Value | None) -> Result:
+    """1 at the first of the largest elements, else 0."""
+    array = node.writer.settled(node.real(x))
+    axis, *others = _together(node, array)
+    if others:
+        node.refuse(f"found {1 + len(others)} axes together, expected one, as from version 13 of the standard on")
+    array = node.writer.single(array, axis)
+    (index,) = array.axes[axis] or (Integer(0),)
+    return array.with_body(f.equal(index, _first(node, array, axis).body))
+
+
+# --- along an axis, one after the other ---------------------------------------------------------------------------
+
+
+def _cumulative(combine: Callable[[Expr, Expr], Expr], nothing: Expr) -> Operator:
+    """Sums, or products, of the elements up to each one, as a variable that reads itself one place before."""
+
+    def write(node: Node, x: Value | None, axis: Value | None) -> Result:
+        array = node.writer.settled(node.real(x))
+        (wanted,) = node.integers(axis, "axis")
+        place = node.axis(wanted, len(array.axes))
+        array = node.writer.single(array, place)
+        if not array.axes[place]:
+            return array.with_body(nothing) if node["exclusive"] else array
+        (index,) = array.axes[place]
+        turned = {index: extent(index) - 1 - index}
+        array = Array(array.axes, array.at(turned).body) if node["reverse"] else array
+        found, before = node.writer.declared(array.axes), {index: index - 1}
+
+        def behind(one: Array) -> Expr:
+            return Piecewise((one.at(before).body, index > 0), (nothing, True))
+
+        each = behind(array) if node["exclusive"] else array.body
+        node.writer.assign(found.body, combine(behind(found), each))
+        return Array(found.axes, found.at(turned).body) if node["reverse"] else found
+
+    return Operator(write, {"exclusive": 0, "reverse": 0})
 
 
 # --- norms --------------------------------------------------------------------------------------------------------
@@ -304,10 +363,15 @@ def _softmax_cross_entropy(node: Node, x: Value | None, labels: Value | None, w:
 _LOSS = {"ignore_index": None, "reduction": "mean"}
 
 OPERATORS: dict[str, Operator] = {
+    "ArgMax": _place_of(smallest=False),
+    "ArgMin": _place_of(smallest=True),
     "BatchNormalization": Operator(
         _batch_norm, {"epsilon": 1e-5, "momentum": 0.9, "training_mode": 0, "spatial": 1, "is_test": 1}
     ),
+    "CumProd": _cumulative(Mul, Integer(1)),
+    "CumSum": _cumulative(Add, Integer(0)),
     "GroupNormalization": Operator(_group_norm, {"epsilon": 1e-5, "num_groups": None, "stash_type": 1}),
+    "Hardmax": Operator(_hardmax, {"axis": None}),
     "InstanceNormalization": Operator(_instance_norm, {"epsilon": 1e-5}),
     "LayerNormalization": Operator(_layer_norm, {"axis": -1, "epsilon": 1e-5, "stash_type": 1}),
     "LogSoftmax": Operator(_log_softmax, {"axis": None}),

@@ -229,8 +229,11 @@ def _space(node: Node, x: Value | None) -> Result:
     n, c, h, w = array.shape if len(array.axes) == 4 else node.refuse("found no images")
     if not (isinstance(h, int) and isinstance(w, int) and b > 0 and h % b == 0 and w % b == 0):
         node.refuse(f"found blocks of {b} of images of shape {shown(array.shape)}")
+    orders = {"DCR": (0, 3, 5, 1, 2, 4), "CRD": (0, 1, 3, 5, 2, 4)}
+    if node["mode"] not in orders:
+        node.refuse(f"found mode {node['mode']!r}, expected DCR or CRD")
     apart = node.writer.reshaped(array, [n, c, h // b, b, w // b, b])
-    axes = tuple(apart.axes[place] for place in (0, 3, 5, 1, 2, 4))
+    axes = tuple(apart.axes[place] for place in orders[node["mode"]])
     return node.writer.reshaped(replace(apart, axes=axes), [n, c * b * b, h // b, w // b])
 
 
@@ -262,6 +265,6 @@ OPERATORS: dict[str, Operator] = {
     "GlobalAveragePool": _global(mean),
     "GlobalMaxPool": _global(largest),
     "MaxPool": Operator(_max_pool, {**_PADS, "ceil_mode": 0, "storage_order": 0}),
-    "SpaceToDepth": Operator(_space, {"blocksize": 1}),
+    "SpaceToDepth": Operator(_space, {"blocksize": 1, "mode": "DCR"}),
 }
 """By their names."""
