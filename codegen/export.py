@@ -116,6 +116,14 @@ def write_object(
 
     Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
     that has no vector form.
+
+    >>> from codegen import from_expressions
+    >>> from sympy import symbols
+    >>> a, b = symbols("a b")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = write_object(from_expressions({"e": a * b}, [a, b]), folder, name="product")
+    ...     sorted(file.name for file in files)
+    ['product.h', 'product.o']
     """
     request = Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)
     return write_together(directory, object_files(request, triple))

@@ -17,7 +17,6 @@ import symnn.inspect
 
 ELSEWHERE = {
     "Axis": "chart",
-    "PathCount": "count_paths",
     "Price": "Operation",
     "ReadableCodeWarning": "compile",
     "RowGradients": "row_gradients",
@@ -27,7 +26,6 @@ ELSEWHERE = {
     "Solution": "solve",
     "Steps": "steps",
     "TrainingResult": "train",
-    "write_object": "write_c",
     "write_webassembly": "write_javascript",
 }
 """What is made, or said, by something else whose example shows it, or has its arguments."""

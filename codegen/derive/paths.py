@@ -29,7 +29,12 @@ LONG_PRODUCT = 8
 
 @dataclass(frozen=True)
 class PathCount:
-    """How many paths lead from each input to a vertex, and over how many edges."""
+    """How many paths lead from each input to a vertex, and over how many edges.
+
+    >>> count = PathCount("e", {"a": 1, "b": 2}, 5)
+    >>> count.paths, str(count)
+    (3, '3 paths to e over 5 edges')
+    """
 
     of: str
     by_input: Mapping[str, int]

@@ -89,6 +89,17 @@ def test_some_of_the_node_tests_of_onnx() -> None:
         assert not outcome(case).startswith("WRONG"), case.name
 
 
+def test_elements_are_gathered_where_the_indices_say(tmp_path: Path) -> None:
+    x, at = np.arange(12, dtype=np.float32).reshape(3, 4), np.array([[3, -1, 0], [2, 2, 1]])
+    node = helper.make_node("GatherElements", ["x", "at"], ["y"], axis=1)
+    onnx.save(model_of([node], {"x": [3, 4]}, {"at": at}, ["y"]), tmp_path / "a.onnx")
+    np.testing.assert_array_equal(load(tmp_path / "a.onnx")(x), np.take_along_axis(x[:2], at, 1))
+    for shape in ([1, 4], [3, 1], [1, 2]):  # what is read would be beyond it
+        onnx.save(model_of([node], {"x": shape}, {"at": at}, ["y"]), tmp_path / "a.onnx")
+        with pytest.raises(OnnxError):
+            load(tmp_path / "a.onnx")
+
+
 def test_places_of_the_largest_and_running_sums_are_compiled(tmp_path: Path) -> None:
     x = np.array([[1, 5, 2, 5], [3, 3, 3, 3], [0, -1, -2, 7]], np.float32)
     axis = {"axis": np.array(1)}

@@ -333,13 +333,40 @@ def _gather(node: Node, x: Value | None, at: Value | None) -> Result:
         return _at(node, array, axis, places)
     if not array.axes[axis]:
         node.refuse("found indices into an axis of length 1")
-    name = places.body.base.name
-    limits = node.writer.limits
+    _limit(node, places.body, n)
+    axes = (*array.axes[:axis], *places.axes, *array.axes[axis + 1 :])
+    return array.at({array.axes[axis][0]: places.body}, axes)
+
+
+def _limit(node: Node, read: Indexed, n: Extent) -> None:
+    """Integers of an input are below the length of the axis that they are places of."""
+    name, limits = read.base.name, node.writer.limits
     limits[name] = n if name not in limits else as_extent(Min(limits[name], n))
     if not isinstance(limits[name], int) and limits[name] != n:
         node.refuse(f"found integers below {n} and below another length")
-    axes = (*array.axes[:axis], *places.axes, *array.axes[axis + 1 :])
-    return array.at({array.axes[axis][0]: places.body}, axes)
+
+
+def _gather_elements(node: Node, x: Value | None, at: Value | None) -> Result:
+    """At each place the element of its own row, column and so on, but along one axis the one that the indices say."""
+    array, places = node.vertex_of(x), node.given(at, "indices")
+    rank, axis = len(array.axes), node.axis(node["axis"], len(array.axes))
+    n = array.shape[axis]
+    if isinstance(places, Known) and places.values.dtype != object:
+        found = _on_axis(node, [int(i) for i in places.values.ravel().tolist()], n)
+        places = replace(places, values=np.reshape(found, places.shape))
+    places = node.writer.fresh(node.writer.array(places))
+    if places.kind != "integer" or not isinstance(places.body, Indexed):
+        node.refuse("found indices that are computed, expected those of an input")
+    if len(places.axes) != rank:
+        node.refuse(f"found indices of {len(places.axes)} axes, expected {rank}")
+    for place, (own, other) in enumerate(zip(array.axes, places.axes)):
+        if not own and (other or place == axis):
+            node.refuse(f"found indices of shape {shown(places.shape)} into an array of shape {shown(array.shape)}")
+    _limit(node, places.body, n)
+    for place in range(rank):
+        array, places = node.writer.single(array, place), node.writer.single(places, place)
+    subscripts = [places.body if a == axis else (own or (Integer(0),))[0] for a, own in enumerate(places.axes)]
+    return array.at({own[0]: at for own, at in zip(array.axes, subscripts) if own}, places.axes)
 
 
 def _at(node: Node, array: Array, axis: int, places: Array) -> Array:
@@ -467,6 +494,7 @@ OPERATORS: dict[str, Operator] = {
     "Expand": Operator(_expand, {}, lambda _, x, shape: np.broadcast_to(x, np.broadcast_shapes(np.shape(x), [*shape]))),
     "Flatten": Operator(_flatten, {"axis": 1}),
     "Gather": Operator(_gather, {"axis": 0}, _fold_gather),
+    "GatherElements": Operator(_gather_elements, {"axis": 0}),
     "Pad": Operator(_pad, {"mode": "constant", "pads": None, "value": None}),
     "Range": Operator(_range),
     "Reshape": Operator(_reshape, {"allowzero": 0, "shape": None}, _fold_reshape),
