@@ -16,7 +16,7 @@ from typing import TypeAlias
 from llvmlite import ir
 
 from codegen.emit.control import counted, on_stack
-from codegen.emit.lanes import Lanes
+from codegen.emit.lanes import Lanes, lane_numbers
 from codegen.emit.vector.values import BYTE, INT
 from codegen.schedule.target import Target
 
@@ -246,7 +246,7 @@ def narrow_to_lanes(
     lanes: Lanes, columns: int, out: ir.Value, source: ir.Value, out_row: ir.Value, count: ir.Value
 ) -> None:
     """``out[j, s] = source[s, j]`` as above for a few columns without gaps: whole vectors, taken apart."""
-    builder, width, index = lanes.builder, lanes.width, ir.IntType(32)
+    builder, width = lanes.builder, lanes.width
     whole = builder.and_(count, INT(-width))
     block = Lanes(builder, 1, lanes.dtype)
     vector = ir.VectorType(block.real_type, width * columns)
@@ -254,8 +254,7 @@ def narrow_to_lanes(
         start = builder.gep(source, [builder.mul(s, INT(columns))])
         rows = builder.load(builder.bitcast(start, vector.as_pointer()), align=block.size)
         for j in range(columns):
-            places = ir.Constant(ir.VectorType(index, width), list(range(j, width * columns, columns)))
-            column = builder.shuffle_vector(rows, rows, places)
+            column = builder.shuffle_vector(rows, rows, lane_numbers(range(j, width * columns, columns)))
             lanes.store(column, builder.gep(out, [builder.add(builder.mul(INT(j), out_row), s)]))
     rest = builder.sub(count, whole)
     with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
@@ -309,13 +308,13 @@ def _squares(
 
 def _transposed(lanes: Lanes, rows: Sequence[ir.Value]) -> list[ir.Value]:
     """The columns of a square of vectors: log2(width) rounds of exchanging halves."""
-    width, builder, index = lanes.width, lanes.builder, ir.IntType(32)
+    width, builder = lanes.width, lanes.builder
     rows, half = list(rows), width // 2
     while half:
         upper = [bool(i & half) for i in range(width)]
         low = [i - half + width if up else i for i, up in enumerate(upper)]
         high = [i + width if up else i + half for i, up in enumerate(upper)]
-        picks = [ir.Constant(ir.VectorType(index, width), places) for places in (low, high)]
+        picks = [lane_numbers(places) for places in (low, high)]
         for a in (a for a in range(width) if not a & half):
             pair = rows[a], rows[a + half]
             rows[a], rows[a + half] = (builder.shuffle_vector(*pair, pick) for pick in picks)
