@@ -25,7 +25,6 @@ from codegen.schedule import ScheduleName
 from codegen.schedule.checkpoint import Checkpoint, checkpoint_of
 from codegen.walk import elements, is_plain_on, is_symbolic, lengths_in, shape, subscripts
 from symnn.arrays import read_array
-from symnn.data import Dataset
 from symnn.errors import DataError, SymnnError
 from symnn.given import called, names, one_of, whole_number
 from symnn.initialisers import INITIALISERS
@@ -36,6 +35,7 @@ from symnn.shown import shows
 from symnn.suggest import canonical, quote, unknown
 
 if TYPE_CHECKING:
+    from symnn.data import Dataset
     from symnn.spec import Spec
 
 

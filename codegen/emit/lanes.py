@@ -8,7 +8,7 @@ whatever the width and the lane. A product and a sum are fused where :meth:`Lane
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, TypeAlias
@@ -94,9 +94,8 @@ class Lanes:
         """A scalar of the dtype in every lane."""
         if self.width == 1:
             return scalar
-        index = ir.IntType(32)
-        one = self.builder.insert_element(ir.Constant(self.real_type, ir.Undefined), scalar, index(0))
-        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(index, self.width), [0] * self.width))
+        one = self.builder.insert_element(_undefined(self.dtype, self.width), scalar, ir.IntType(32)(0))
+        return self.builder.shuffle_vector(one, one, lane_numbers([0] * self.width))
 
     # --- real arithmetic ------------------------------------------------------------------------------------------
 
@@ -271,13 +270,10 @@ class Lanes:
         """
         found = list(vectors)
         part = self.width // 2
-        index = ir.IntType(32)
         while part:
             starts = range(0, 2 * self.width, 2 * part)
             low = [lane for start in starts for lane in range(start, start + part)]
-            picks = [
-                ir.Constant(ir.VectorType(index, self.width), [lane + shift for lane in low]) for shift in (0, part)
-            ]
+            picks = [lane_numbers([lane + shift for lane in low]) for shift in (0, part)]
             pairs = [(a, found[min(n + 1, len(found) - 1)]) for n, a in enumerate(found) if n % 2 == 0]
             found = [self.add(*(self.builder.shuffle_vector(*pair, pick) for pick in picks)) for pair in pairs]
             part //= 2
@@ -290,11 +286,9 @@ class Lanes:
         return half._reduce(combine(half, self._slice(a, 0, half), self._slice(a, half.width, half)), combine)
 
     def _slice(self, a: Value, start: int, part: Lanes) -> Value:
-        index = ir.IntType(32)
         if part.width == 1:
-            return self.builder.extract_element(a, index(start))
-        places = ir.Constant(ir.VectorType(index, part.width), list(range(start, start + part.width)))
-        return self.builder.shuffle_vector(a, a, places)
+            return self.builder.extract_element(a, ir.IntType(32)(start))
+        return self.builder.shuffle_vector(a, a, lane_numbers(range(start, start + part.width)))
 
     def first(self, a: Operand, part: Lanes) -> Value:
         """As many of the first lanes as another width has."""
@@ -304,10 +298,9 @@ class Lanes:
         """The vector with others as its first lanes, as many as another width has."""
         if part.width == self.width:
             return first
-        index = ir.VectorType(ir.IntType(32), self.width)
         lanes = range(self.width)
-        longer = ir.Constant(index, [lane % part.width for lane in lanes])
-        chosen = ir.Constant(index, [lane if lane < part.width else self.width + lane for lane in lanes])
+        longer = lane_numbers([lane % part.width for lane in lanes])
+        chosen = lane_numbers([lane if lane < part.width else self.width + lane for lane in lanes])
         return self.builder.shuffle_vector(self.builder.shuffle_vector(first, first, longer), self.real(a), chosen)
 
     # --- one lane after the other ---------------------------------------------------------------------------------
@@ -369,15 +362,14 @@ class Lanes:
         self.builder.call(function, [self.real(a), self._as_vector(pointer), ir.IntType(32)(self.size), mask])
 
     def _store_parts(self, vector: ir.Value, pointer: ir.Value, count: int) -> None:
-        first, index = 0, ir.IntType(32)
+        first = 0
         while first < count:
             part = Lanes(self.builder, 1 << ((count - first).bit_length() - 1), self.dtype)
             place = self.builder.gep(pointer, [ir.IntType(64)(first)])
             if part.width == 1:
-                value = self.builder.extract_element(vector, index(first))
+                value = self.builder.extract_element(vector, ir.IntType(32)(first))
             else:
-                places = ir.Constant(ir.VectorType(index, part.width), list(range(first, first + part.width)))
-                value = self.builder.shuffle_vector(vector, vector, places)
+                value = self.builder.shuffle_vector(vector, vector, lane_numbers(range(first, first + part.width)))
             part.store(value, place)
             first += part.width
 
@@ -397,9 +389,8 @@ class Lanes:
         index = ir.VectorType(ir.IntType(64), self.width)
         every = Lanes(self.builder, self.width, "float64")
         spread = self.builder.insert_element(ir.Constant(index, ir.Undefined), count, ir.IntType(32)(0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.width), [0] * self.width)
-        spread = self.builder.shuffle_vector(spread, spread, zeros)
-        return every.int_compare("<", ir.Constant(index, list(range(self.width))), spread)
+        spread = self.builder.shuffle_vector(spread, spread, lane_numbers([0] * self.width))
+        return every.int_compare("<", lane_numbers(range(self.width), 64), spread)
 
 
 class BranchingLanes(Lanes):
@@ -431,9 +422,27 @@ def _through_double(lanes: Lanes, scalar: Callable[..., Value], arguments: Seque
     return lanes.builder.fptrunc(scalar(lanes.builder, *wide), lanes.real_type)
 
 
+def lane_numbers(numbers: Iterable[int], bits: int = 32) -> ir.Constant:
+    """A vector of integers, such as the lanes that a shuffle takes."""
+    return _lane_numbers(tuple(numbers), bits)
+
+
+# Constants are kept, because llvmlite formats one again for each new object.
+
+
+@lru_cache(maxsize=4096)
+def _lane_numbers(numbers: tuple[int, ...], bits: int) -> ir.Constant:
+    return ir.Constant(ir.VectorType(ir.IntType(bits), len(numbers)), numbers)
+
+
+@lru_cache(maxsize=64)
+def _undefined(dtype: Dtype, width: int) -> ir.Constant:
+    return ir.Constant(ir.VectorType(FORMATS[dtype].real, width), ir.Undefined)
+
+
 @lru_cache(maxsize=4096)
 def _real_constant(dtype: Dtype, width: int, value: str) -> ir.Constant:
-    # Keyed by the text, because 0.0 == −0.0; kept, because llvmlite formats a constant again for each new object.
+    # Keyed by the text, because 0.0 == −0.0.
     element = ir.Constant(FORMATS[dtype].real, float.fromhex(value))
     return element if width == 1 else ir.Constant(ir.VectorType(element.type, width), [element] * width)
 

@@ -43,34 +43,30 @@ _QUANTITY = (
     rf"(?:{_BLANK}?(?:±|\+/-){_BLANK}?{_NUMBER}(?:{_UNIT})?)?"
 )
 _LONGEST = 64  # characters of a number with all that is written around it; a cell may be a megabyte
-_BOUND = re.compile("[<≤]|[>≥]")
+_BOUND = "[<≤]|[>≥]"
 _MONTH = "(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 
+# Texts, which ``re`` compiles at their first use and keeps: most tables need none, and that takes 50 ms.
 _NUMBERS = (
-    (re.compile(r"[+-]?\d+,\d+"), "expected a number; if its comma is a decimal comma, say decimal: ','"),
-    (re.compile(r"[+-]?\d+\.\d+"), "expected a number with a decimal comma, as decimal: ',' says"),
+    (r"[+-]?\d+,\d+", "expected a number; if its comma is a decimal comma, say decimal: ','"),
+    (r"[+-]?\d+\.\d+", "expected a number with a decimal comma, as decimal: ',' says"),
     (
-        re.compile(
-            rf"(?:[<>≤≥]=?|[~≈∼±])?{_BLANK}?"
-            rf"(?:{_QUANTITY}|\({_QUANTITY}\)|\[{_QUANTITY}\]|'{_QUANTITY}'|\"{_QUANTITY}\")[*†‡]*"
-        ),
+        rf"(?:[<>≤≥]=?|[~≈∼±])?{_BLANK}?"
+        rf"(?:{_QUANTITY}|\({_QUANTITY}\)|\[{_QUANTITY}\]|'{_QUANTITY}'|\"{_QUANTITY}\")[*†‡]*",
         "expected a number; write it without signs between thousands, units, currency and other marks",
     ),
 )
 _OTHERS = (
     (
-        re.compile(
-            r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{2}|\d{4}))([T ].*)?|"
-            r"\d{1,2}:\d{2}(:\d{2}.*)?( ?[ap]\.?m\.?)?|"
-            rf"(\d{{1,2}}[ ./-]*)?{_MONTH}[ ./-]*(\d{{1,2}},? )?\d{{2,4}}",
-            re.IGNORECASE,
-        ),
+        r"(?i:(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3(\d{2}|\d{4}))([T ].*)?|"
+        r"\d{1,2}:\d{2}(:\d{2}.*)?( ?[ap]\.?m\.?)?|"
+        rf"(\d{{1,2}}[ ./-]*)?{_MONTH}[ ./-]*(\d{{1,2}},? )?\d{{2,4}})",
         "expected a number; write a date as one, such as days since a first day, or as year, month and day in columns "
         "of their own",
     ),
-    (re.compile(r"true|false", re.IGNORECASE), "expected a number; write 1 for True and 0 for False"),
+    (r"(?i:true|false)", "expected a number; write 1 for True and 0 for False"),
 )
-_WITH_SUFFIX = re.compile(rf"{_SIGN}(?P<number>{_NUMBER}){_BLANK}?(?P<suffix>[^\W\d_][^\d]*)")
+_WITH_SUFFIX = rf"{_SIGN}(?P<number>{_NUMBER}){_BLANK}?(?P<suffix>[^\W\d_][^\d]*)"
 
 
 def advice(text: str) -> str | None:
@@ -82,8 +78,8 @@ def advice(text: str) -> str | None:
     return _found(text, _NUMBERS) or _found(text, _OTHERS)
 
 
-def _found(text: str, kinds: Sequence[tuple[re.Pattern[str], str]]) -> str | None:
-    return next((advice for kind, advice in kinds if len(text) <= _LONGEST and kind.fullmatch(text)), None)
+def _found(text: str, kinds: Sequence[tuple[str, str]]) -> str | None:
+    return next((advice for kind, advice in kinds if len(text) <= _LONGEST and re.fullmatch(kind, text)), None)
 
 
 def are_numbers(texts: Sequence[str]) -> bool:
@@ -99,9 +95,9 @@ def are_numbers(texts: Sequence[str]) -> bool:
     """
     others = [text for text in texts if not _found(text, _NUMBERS)]
     if not others:
-        ways = [_BOUND.match(text) for text in texts]
+        ways = [re.match(_BOUND, text) for text in texts]
         return not all(ways) or len({way[0] in "<≤" for way in ways if way}) < 2
-    found = [match for text in others if (match := _WITH_SUFFIX.fullmatch(text[: _LONGEST + 1]))]
+    found = [match for text in others if (match := re.fullmatch(_WITH_SUFFIX, text[: _LONGEST + 1]))]
     suffixes = {match["suffix"].casefold() for match in found}
     return (
         len(found) == len(others)

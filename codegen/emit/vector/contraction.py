@@ -16,7 +16,7 @@ from typing import TypeAlias
 from llvmlite import ir
 
 from codegen.emit.control import counted, on_stack
-from codegen.emit.lanes import Lanes
+from codegen.emit.lanes import Lanes, lane_numbers
 from codegen.emit.vector.values import BYTE, INT
 from codegen.schedule.target import Target
 
@@ -75,12 +75,11 @@ def product_over_lanes(
                 with nested(builder, sums) as k:
                     row = _at(builder, right, *k, start)
                     others = [part.load(builder.gep(row, [INT(v * part.width)])) for v in range(size)]
-                    for r in range(block):
-                        factor = part.broadcast(builder.load(_at(builder, left, _plus(builder, j, r), *k)))
+                    for r, place in enumerate(_rows(builder, left, block, j, *k)):
+                        factor = part.broadcast(builder.load(place))
                         for v, other in enumerate(others):
                             _add_product(part, totals[r * size + v], factor, other)
-                for r in range(block):
-                    place = _at(builder, out, _plus(builder, j, r), start)
+                for r, place in enumerate(_rows(builder, out, block, j, start)):
                     for v in range(size):
                         total = builder.load(totals[r * size + v])
                         part.store(total, builder.gep(place, [INT(v * part.width)]))
@@ -135,15 +134,14 @@ def sum_across_lanes(
                 totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
                 for left, right in zip(operands[::2], operands[1::2]):
                     with nested(builder, sums) as k:
-                        lefts = [_at(builder, left, _plus(builder, i, r), *k, INT(0)) for r in range(down)]
+                        lefts = _rows(builder, left, down, i, *k, INT(0))
                         rights = [_at(builder, right, *before, _plus(builder, j, c), *k, INT(0)) for c in range(across)]
                         with steps(builder, INT(0), whole, width) as s:
                             _add_products(lanes, totals, lefts, rights, s, None)
                         with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
                             _add_products(lanes, totals, lefts, rights, whole, rest)
-                for r in range(down):
+                for r, place in enumerate(_rows(builder, out, down, i, *before, j)):
                     row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
-                    place = _at(builder, out, _plus(builder, i, r), *before, j)
                     _add_sums(lanes, row, place, out.steps[-1])
 
 
@@ -197,7 +195,7 @@ def _sum_over_samples(
     column, number, size = strips
     with steps(builder, INT(column), INT(column + size * number * width), size * width) as start:
         for block, i in _blocks(builder, rows, target.rows(size)):
-            places = [_at(builder, out, _plus(builder, i, r), start) for r in range(block)]
+            places = _rows(builder, out, block, i, start)
             if target.is_far(rows * columns * lanes.size):
                 for r in range(block):
                     _fetch(builder, _at(builder, out, _plus(builder, i, block + r), start), size * width * lanes.size)
@@ -209,8 +207,8 @@ def _sum_over_samples(
             with steps(builder, INT(0), count, 1) as s:
                 row = _at(builder, right, s, start)
                 operands = [_load(lanes, builder.gep(row, [INT(v * width)]), masked) for v in range(size)]
-                for r in range(block):
-                    factor = lanes.broadcast(builder.load(_at(builder, left, _plus(builder, i, r), s)))
+                for r, place in enumerate(_rows(builder, left, block, i, s)):
+                    factor = lanes.broadcast(builder.load(place))
                     for v, operand in enumerate(operands):
                         _add_product(lanes, totals[r * size + v], factor, operand)
             for r, place in enumerate(places):
@@ -248,7 +246,7 @@ def narrow_to_lanes(
     lanes: Lanes, columns: int, out: ir.Value, source: ir.Value, out_row: ir.Value, count: ir.Value
 ) -> None:
     """``out[j, s] = source[s, j]`` as above for a few columns without gaps: whole vectors, taken apart."""
-    builder, width, index = lanes.builder, lanes.width, ir.IntType(32)
+    builder, width = lanes.builder, lanes.width
     whole = builder.and_(count, INT(-width))
     block = Lanes(builder, 1, lanes.dtype)
     vector = ir.VectorType(block.real_type, width * columns)
@@ -256,8 +254,7 @@ def narrow_to_lanes(
         start = builder.gep(source, [builder.mul(s, INT(columns))])
         rows = builder.load(builder.bitcast(start, vector.as_pointer()), align=block.size)
         for j in range(columns):
-            places = ir.Constant(ir.VectorType(index, width), list(range(j, width * columns, columns)))
-            column = builder.shuffle_vector(rows, rows, places)
+            column = builder.shuffle_vector(rows, rows, lane_numbers(range(j, width * columns, columns)))
             lanes.store(column, builder.gep(out, [builder.add(builder.mul(INT(j), out_row), s)]))
     rest = builder.sub(count, whole)
     with builder.if_then(builder.icmp_signed(">", rest, INT(0))):
@@ -311,13 +308,13 @@ def _squares(
 
 def _transposed(lanes: Lanes, rows: Sequence[ir.Value]) -> list[ir.Value]:
     """The columns of a square of vectors: log2(width) rounds of exchanging halves."""
-    width, builder, index = lanes.width, lanes.builder, ir.IntType(32)
+    width, builder = lanes.width, lanes.builder
     rows, half = list(rows), width // 2
     while half:
         upper = [bool(i & half) for i in range(width)]
         low = [i - half + width if up else i for i, up in enumerate(upper)]
         high = [i + width if up else i + half for i, up in enumerate(upper)]
-        picks = [ir.Constant(ir.VectorType(index, width), places) for places in (low, high)]
+        picks = [lane_numbers(places) for places in (low, high)]
         for a in (a for a in range(width) if not a & half):
             pair = rows[a], rows[a + half]
             rows[a], rows[a + half] = (builder.shuffle_vector(*pair, pick) for pick in picks)
@@ -428,6 +425,12 @@ def _fetch(builder: ir.IRBuilder, place: ir.Value, size: int) -> None:
 def _at(builder: ir.IRBuilder, array: Array, *places: ir.Value) -> ir.Value:
     offsets = [_times(builder, place, step) for place, step in zip(places, array.steps, strict=True)]
     return builder.gep(array.pointer, [reduce(builder.add, offsets)])
+
+
+def _rows(builder: ir.IRBuilder, array: Array, count: int, *places: ir.Value) -> list[ir.Value]:
+    """The addresses of an element and of those behind it along the first axis."""
+    first, step = _at(builder, array, *places), array.steps[0]
+    return [first, *(builder.gep(first, [_times(builder, INT(n), step)]) for n in range(1, count))]
 
 
 def _times(builder: ir.IRBuilder, value: ir.Value, factor: ir.Value | int) -> ir.Value:

@@ -47,7 +47,7 @@ def _over_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
         (left, [_step(writer, left, row), *(l for l, _ in depth)]),
         (right, [*(r for _, r in depth), _step(writer, right, s)]),
     ]
-    _product(writer, kernel, scope, product_over_lanes, [size(kernel.rows)], sums, arrays)
+    _product(writer, kernel, scope, product_over_lanes, [size(kernel.rows)], sums, arrays, single=[1])
 
 
 def _across_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
@@ -107,32 +107,40 @@ def _product(
     sizes: Sequence[int | Sequence[int]],
     sums: Sequence[Axis] | None,
     arrays: Sequence[tuple[Expr, Sequence[int]]],
+    single: Collection[int] = (),
 ) -> None:
-    """Call the kernel ``emit`` of these sizes on arrays, whose neighbours along its axes are so many apart."""
+    """Call the kernel ``emit`` of these sizes on arrays, whose neighbours along its axes are so many apart.
+
+    ``single`` are the arrays that it reads number by number: how far apart these are, it is given.
+    """
     own = {*kernel.rows, *kernel.columns, *(loop.index for loop in kernel.sums), *(writer.tile or ())[:1]}
-    whole = [axis.loop.is_whole for axis in sums or ()]
-    bounds = [
+    ends = [
         end
         for axis in sums or ()
-        if not axis.loop.is_whole
-        for end in writer.bounds(axis.loop, INT(axis.extent), scope)
+        for end in (
+            (INT(0), INT(axis.extent)) if axis.loop.is_whole else writer.bounds(axis.loop, INT(axis.extent), scope)
+        )
     ]
+    # A function for each length and distance would take its time to compile; LLVM knows those that all calls share.
+    distances = [INT(step) for number in single for step in arrays[number][1]]
 
     def body(lanes: Lanes, arguments: Sequence[ir.Value]) -> None:
         *given, samples = arguments
-        found = [Array(pointer, tuple(steps)) for pointer, (_, steps) in zip(given, arrays)]
-        ends = iter(given[len(arrays) :])
-        ranges = [(INT(0), INT(axis.extent)) if axis.loop.is_whole else (next(ends), next(ends)) for axis in sums or ()]
-        summed = () if sums is None else (ranges,)
+        pointers, others = given[: len(arrays)], iter(given[len(arrays) :])
+        summed = () if sums is None else ([(next(others), next(others)) for _ in sums],)
+        found = [
+            Array(pointer, tuple(next(others) if number in single else step for step in steps))
+            for number, (pointer, (_, steps)) in enumerate(zip(pointers, arrays))
+        ]
         emit(lanes, writer.program.target, *sizes, *summed, found[0], found[1:], samples)
 
     flat = [n for part in sizes for n in (part if isinstance(part, Sequence) else [part])]
-    numbers = [*flat, *(a.extent if w else "b" for a, w in zip(sums or (), whole)), *(n for _, s in arrays for n in s)]
+    known = [step for number, (_, steps) in enumerate(arrays) if number not in single for step in steps]
     shape = "x".join(str(len(steps)) for _, steps in arrays)
     plain = [len(steps) for _, steps in arrays] == [2] * len(arrays)
-    name = f"{emit.__name__}_{_name(*numbers)}" + ("" if plain else f"_{shape}")
+    name = f"{emit.__name__}_{_name(*flat, *known)}" + ("" if plain else f"_{shape}")
     starts = [_start(writer, reference, own, scope) for reference, _ in arrays]
-    _call(writer, name, [*starts, *bounds, _count(writer)], body)
+    _call(writer, name, [*starts, *ends, *distances, _count(writer)], body)
 
 
 def _transpose(writer: Writer, kernel: Kernel, scope: Scope) -> None:

@@ -15,7 +15,7 @@ from sympy.core.basic import Basic
 
 from codegen.dtypes import ITEM
 from codegen.emit.instructions import function_of
-from codegen.emit.lanes import Lanes
+from codegen.emit.lanes import Lanes, lane_numbers
 from codegen.emit.vector.plan import Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Places, Scope, Sum, Value, length
 from codegen.ir.graph import Cell, cell_of
@@ -225,9 +225,7 @@ class Memory:
 
     def backwards(self, vector: ir.Value) -> ir.Value:
         """The lanes in the other order."""
-        places = list(reversed(range(self.wide.width)))
-        index = ir.VectorType(ir.IntType(32), self.wide.width)
-        return self.builder.shuffle_vector(vector, vector, ir.Constant(index, places))
+        return self.builder.shuffle_vector(vector, vector, lane_numbers(reversed(range(self.wide.width))))
 
     def load_neighbours(self, pointer: ir.Value, element: ir.Type, mask: ir.Value | None) -> ir.Value:
         """Neighbouring numbers, one a lane; for lanes that do not count nothing is read."""
@@ -286,7 +284,7 @@ class Memory:
     def lane_pointers(self, pointer: ir.Value, stride: ir.Value, size: int) -> ir.Value:
         """A pointer for each lane; through integers, since llvmlite has no vector of offsets from one pointer."""
         width = self.wide.width
-        iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
+        iota = lane_numbers(range(width), 64)
         distance = self.builder.mul(iota, self.spread(self.builder.mul(stride, INT(size)), width))
         base = self.spread(self.builder.ptrtoint(pointer, INT), width)
         return self.builder.inttoptr(self.builder.add(base, distance), ir.VectorType(pointer.type, width))
@@ -328,9 +326,9 @@ class Memory:
 
     def spread(self, scalar: ir.Value, width: int) -> ir.Value:
         """A scalar of any type in every lane."""
-        vector, index = ir.VectorType(scalar.type, width), ir.IntType(32)
-        one = self.builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, index(0))
-        return self.builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(index, width), [0] * width))
+        vector = ir.VectorType(scalar.type, width)
+        one = self.builder.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.IntType(32)(0))
+        return self.builder.shuffle_vector(one, one, lane_numbers([0] * width))
 
     def spread_real(self, value: Value, lanes: bool) -> ir.Value:
         return self.spread(value.llvm, self.wide.width) if lanes and not value.lanes else value.llvm
@@ -421,7 +419,7 @@ class Memory:
 
     def iota(self, width: int) -> ir.Value:
         """The numbers of the lanes."""
-        return ir.Constant(ir.VectorType(INT, width), list(range(width)))
+        return lane_numbers(range(width), 64)
 
 
 def lay_out(

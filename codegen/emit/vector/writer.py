@@ -16,7 +16,7 @@ from llvmlite import ir
 from sympy import Expr, Idx
 
 from codegen.emit.control import on_stack, value_on_stack
-from codegen.emit.lanes import Lanes
+from codegen.emit.lanes import Lanes, lane_numbers
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.contraction import aligned_steps, steps
 from codegen.emit.vector.memory import Bindings, Memory
@@ -258,8 +258,7 @@ class Writer(Memory):
         self.lane, self.count, self.mask = loop.index, count, None
         if count is not None:
             width = self.wide.width
-            iota = ir.Constant(ir.VectorType(INT, width), list(range(width)))
-            self.mask = self.builder.icmp_signed("<", iota, self.spread(count, width))
+            self.mask = self.builder.icmp_signed("<", lane_numbers(range(width), 64), self.spread(count, width))
         inner, *others = ({**scope, loop.index: Counter(first, 1)} for scope in scopes)
         assert isinstance(loop.mode, Vector)
         for name in loop.mode.copied:
@@ -442,9 +441,8 @@ class Writer(Memory):
 
     def parts(self, value: ir.Value, width: int) -> Iterator[ir.Value]:
         """A wide vector as vectors of ``width`` lanes."""
-        index = ir.VectorType(ir.IntType(32), width)
         for start in range(0, self.wide.width, width):
-            yield self.builder.shuffle_vector(value, value, ir.Constant(index, list(range(start, start + width))))
+            yield self.builder.shuffle_vector(value, value, lane_numbers(range(start, start + width)))
 
     # --- expressions ----------------------------------------------------------------------------------------------
 
