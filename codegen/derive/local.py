@@ -18,8 +18,8 @@ from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, overlap
 from codegen.ir.constants import faulty_constant
 from codegen.ir.equation import Equation
-from codegen.ir.ranges import missing, on_axis
-from codegen.ir.summation import Summand, placed, summand
+from codegen.ir.ranges import asked_of, guarded, missing, on_axis
+from codegen.ir.summation import Summand, summand
 from codegen.ir.validation import quote
 from codegen.walk import (
     extent,
@@ -29,6 +29,7 @@ from codegen.walk import (
     is_reference,
     leaves,
     postorder,
+    references,
     reindex,
     replace,
     subscripts,
@@ -184,7 +185,10 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
     if conditions is None or any(bracket == 0 for bracket in brackets):
         return None
     changed = {old: new for old, new in renaming.items() if old != new}
-    return summand(Mul(placed(body, changed, conditions), *brackets), [renaming[index] for index in summed])
+    read = (asked_of(reference) or () for bracket in brackets for reference in references(bracket))
+    conditions = (*conditions, *(one for asked in read for one in asked))
+    body = Mul(reindex(body, changed), *brackets)
+    return summand(guarded(body, *conditions) if conditions else body, [renaming[index] for index in summed])
 
 
 def _bracket(key: Expr, value: Expr) -> Expr:

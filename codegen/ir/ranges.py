@@ -12,20 +12,23 @@ import sympy
 from sympy import Add, And, Expr, Idx, Integer, Mul, Not, Or, Piecewise, Rational, expand, igcd, ilcm, oo
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
+from sympy.functions.elementary.piecewise import ExprCondPair
+from sympy.logic.boolalg import Boolean
 
 from codegen.functions import equal
 from codegen.ir.affine import Affine, affine, data_of
 from codegen.walk import (
     Extent,
     as_extent,
+    fold,
     is_leaf,
     is_plain,
     is_reference,
     leaves,
     postorder,
+    rebuild,
     references,
     replace,
-    rewrite_leaves,
     shape,
     subscripts,
 )
@@ -273,9 +276,12 @@ def asked_of(reference: Expr, known: Known = NOTHING) -> tuple[Basic, ...] | Non
     """
     if is_plain(reference):
         return ()
-    forms: list[Affine] = []
-    for subscript, axis in zip(subscripts(reference), shape(reference)):
-        forms += on_axis(subscript, axis) or ()
+    forms = [
+        form
+        for read in references(reference)  # the integers in its subscripts too
+        for subscript, axis in zip(subscripts(read), shape(read))
+        for form in on_axis(subscript, axis) or ()
+    ]
     return missing(forms, known)
 
 
@@ -361,10 +367,14 @@ def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
 def guarded(value: Expr, *conditions: Basic) -> Expr:
     """The value where all conditions hold, else 0; those around its factors are taken to the front, brackets stay out.
 
-    >>> from sympy import Symbol
-    >>> i, a = Idx("i", 5), Symbol("a", real=True)
+    Conditions on what is read are asked where those on indices hold, and where it is there.
+
+    >>> from sympy import IndexedBase, Symbol
+    >>> i, a, y = Idx("i", 5), Symbol("a", real=True), IndexedBase("y", shape=(5,), integer=True)
     >>> guarded(a * Piecewise((a, i > 2), (0, True)), i < 4)
     Piecewise((a**2, (i > 2) & (i < 4)), (0, True))
+    >>> guarded(a, y[i - 1] > 0)
+    Piecewise((Piecewise((a, y[i - 1] > 0), (0, True)), i >= 1), (0, True))
     """
     found = [part for condition in conditions for part in conjuncts(condition)]
     inside: list[Expr] = []
@@ -379,11 +389,18 @@ def guarded(value: Expr, *conditions: Basic) -> Expr:
         else:
             bracket = isinstance(factor, equal) and not references(factor)
             (outside if bracket else inside).append(factor)
-    condition = simplified(found)
-    if condition == False:  # noqa: E712 - a SymPy boolean
+    core: Expr = Mul(*inside)
+    read = [part for part in found if references(part)]
+    asked = [asked_of(reference) for part in read for reference in references(part)]
+    if None in asked:
         return Integer(0)
-    core = Mul(*inside)
-    return Mul(*outside, core if condition == True else Piecewise((core, condition), (Integer(0), True)))  # noqa: E712
+    around = [part for part in found if part not in read]
+    for parts in (read, [*around, *(one for conditions in asked for one in conditions or ())]):
+        condition = simplified(parts)
+        if condition == False:  # noqa: E712 - a SymPy boolean
+            return Integer(0)
+        core = core if condition == True else Piecewise((core, condition), (Integer(0), True))  # noqa: E712
+    return Mul(*outside, core)
 
 
 def simplified(conditions: Iterable[Basic]) -> Basic:
@@ -473,7 +490,8 @@ def occurrences(body: Basic, wanted: Callable[[Expr], bool] = is_not_plain) -> I
 def under(body: Basic, wanted: Callable[[Expr], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:
     """The references of an expression that are wanted, each with the conditions under which it is read."""
     if any(map(wanted, references(body))):
-        yield from conditions_of(body, lambda node: is_leaf(node) and is_reference(node) and wanted(node))
+        for leaf, conditions in conditions_of(body, lambda node: is_leaf(node) and is_reference(node)):
+            yield from ((reference, conditions) for reference in references(leaf) if wanted(reference))
 
 
 def conditions_of(body: Basic, wanted: Callable[[Basic], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:
@@ -521,10 +539,34 @@ def defined(body: Expr) -> Expr:
         return body
     if any(isinstance(node, Piecewise) for node in postorder(body)):
         # A condition around the whole would hide the branches that do not read it.
-        return rewrite_leaves(body, lambda leaf: _or_zero(leaf, wanting[leaf]) if leaf in wanting else None)
+        return _branch_by_branch(body, wanting)
     if None in wanting.values():
         return Integer(0)
     return guarded(body, *(condition for conditions in wanting.values() for condition in conditions or ()))
+
+
+def _branch_by_branch(body: Expr, wanting: Mapping[Expr, tuple[Basic, ...] | None]) -> Expr:
+    """References that are 0 where they are not there, and choices that are where their conditions read such."""
+
+    def step(node: Basic, arguments: list[Basic]) -> Basic:
+        if node in wanting:
+            return _or_zero(node, wanting[node])
+        return _choice(arguments, wanting) if isinstance(node, Piecewise) else rebuild(node, arguments)
+
+    return fold(body, step, lambda node: is_leaf(node) or isinstance(node, Boolean))
+
+
+def _choice(pairs: Sequence[Basic], wanting: Mapping[Expr, tuple[Basic, ...] | None]) -> Expr:
+    """A choice of branches, 0 from the first condition on that reads what is not there."""
+    rest: tuple[Basic, ...] = ()
+    for pair in reversed(pairs):
+        rest = (pair, *rest)
+        read = [wanting[one] for one in references(pair.args[1]) if one in wanting]
+        if read:
+            none = None in read
+            value = 0 if none else guarded(Piecewise(*rest), *(one for asked in read for one in asked or ()))
+            rest = (ExprCondPair(value, sympy.true),)
+    return Piecewise(*rest)
 
 
 def _or_zero(reference: Expr, conditions: Sequence[Basic] | None) -> Expr:

@@ -86,6 +86,6 @@ def _sum(target: Expr, reference: Expr) -> Equation:
             chosen.append(key[axis])
             brackets.append(equal(subscript, key[axis]))
     element = reference.base[tuple(key)]
-    read = (element, *(one for bracket in brackets for one in references(bracket)))
+    read = references(Mul(element, *brackets))
     body = guarded(Mul(element, *brackets), *(condition for one in read for condition in asked_of(one) or ()))
     return Equation(target, body, Reduction.SUM, tuple(chosen))

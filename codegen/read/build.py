@@ -313,7 +313,7 @@ class Reader:
         """Whether an element is at a sum of indices, or at a place that an axis of symbolic length may lack."""
         variable = self.known.get(base_name(node)) or self.arrays.get(base_name(node))
         lengths = variable.shape if variable is not None and len(variable.shape) == node.rank else ()
-        return any(not is_leaf(subscript) for subscript in node.indices) or any(
+        return any(not is_leaf(i) or isinstance(i, Indexed) for i in node.indices) or any(
             isinstance(i, Integer) and not isinstance(n, int) and not is_natural(n - 1 - i)
             for i, n in zip(node.indices, lengths)
         )

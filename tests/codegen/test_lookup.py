@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sympy import Expr, Idx, IndexedBase, Sum, Symbol, exp, sin
+from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, sin
 
 import codegen
 from codegen import Equation, Graph, GraphError, Reduction, Variable, from_expressions
@@ -386,6 +386,72 @@ def test_products_of_what_may_be_beyond_the_table(case: str) -> None:
     hessian = evaluate(second, inputs)[second.outputs[-1]]
     product = codegen.compile(codegen.hvp(graph, "L", ["e"]), cache=False)(**values)[1]
     assert distance([product], [hessian @ values["v_e"]]) <= 1e-13
+
+
+STEPS = 4
+STEP, OF_STEPS = Idx("t", STEPS), (S, STEPS)
+TABLE, ROW = IndexedBase("e", shape=(6,)), IndexedBase("y", shape=OF_STEPS, integer=True)
+GIVEN, STATE = IndexedBase("x", shape=OF_STEPS), IndexedBase("h", shape=OF_STEPS)
+READ_FROM = [TABLE, ROW, GIVEN]
+
+
+def _away(row: Expr, of: int) -> Expr:
+    return codegen.padded(TABLE[row + of])
+
+
+A_STEP_AWAY: dict[str, Expr] = {
+    "a row before": Piecewise(
+        (_away(ROW[s, STEP - 1], -1) * GIVEN[s, STEP] + sin(STATE[s, STEP - 1]), STEP >= 1), (GIVEN[s, STEP], True)
+    ),
+    "a row after, times the step before": sin(
+        _away(ROW[s, STEP], 1) * codegen.padded(STATE[s, STEP - 1]) + TABLE[ROW[s, STEP]] * GIVEN[s, STEP]
+    ),
+    "the row itself": Piecewise((TABLE[ROW[s, STEP - 1]] ** 2 * STATE[s, STEP - 1], STEP >= 1), (GIVEN[s, STEP], True)),
+}
+TRANSFORMED: dict[str, Callable[[Graph], Graph]] = {
+    "backward": lambda graph: codegen.gradient(graph, "L", ["e", "x"]),
+    "forward": lambda graph: codegen.gradient(graph, "L", ["e", "x"], method="forward"),
+    "by paths": lambda graph: codegen.gradient(graph.unroll(), "L", ["e", "x"], method="paths"),
+    "jvp": lambda graph: codegen.jvp(graph, "h", ["e", "x"]),
+    "vjp": lambda graph: codegen.vjp(graph, "h", ["e", "x"]),
+    "hvp": lambda graph: codegen.hvp(graph, "L", ["e", "x"]),
+    "Jacobian, forward": lambda graph: codegen.jacobian(graph, "h", ["e", "x"], mode="forward"),
+    "Jacobian, backward": lambda graph: codegen.jacobian(graph, "h", ["e", "x"], mode="reverse"),
+    "Jacobian by samples": lambda graph: codegen.jacobian(graph, "h", ["x"], samples=True),
+    "Hessian": lambda graph: codegen.hessian(graph, "L", ["e", "x"]),
+    "mixed": lambda graph: codegen.mixed_partials(graph, "h", ["a", "ab", "aab"], {"a": ("x", 0), "b": ("x", 2)}),
+    "by sample": lambda graph: codegen.per_sample_gradients(graph, "L", ["e"]),
+}
+QUICK = {("a row after, times the step before", "hvp"), ("a row before", "backward"), ("a row before", "jvp")}
+
+
+@pytest.mark.parametrize(
+    ("case", "kind"),
+    [
+        pytest.param(case, kind, marks=() if (case, kind) in QUICK else pytest.mark.slow)
+        for case in A_STEP_AWAY
+        for kind in TRANSFORMED
+    ],
+)
+def test_integers_a_step_away_in_every_transformation(case: str, kind: str) -> None:
+    """Step by step and written out, as vector code and as readable code; the slopes are those of complex steps."""
+    looped = from_expressions(
+        {STATE[s, STEP]: A_STEP_AWAY[case], "L": Sum(STATE[s, STEP] ** 3, s, STEP)}, [TABLE, ROW, GIVEN]
+    )
+    derived, written = TRANSFORMED[kind](looped), TRANSFORMED[kind](looped.unroll())
+    given = {"e": np.sin(np.arange(1.0, 7)), "x": np.cos(np.arange(8.0)).reshape(2, STEPS)}
+    given |= {f"v_{name}": values + 0.3 for name, values in given.items()}
+    given |= {"v_h": np.sin(np.arange(8.0)).reshape(2, STEPS), "y": np.array([[2, 0, 5, 4], [0, 5, 1, 3]])}
+    values = {variable.name: given[variable.name] for variable in derived.inputs}
+    found, expected = evaluate(derived, values), evaluate(written, values)
+    assert distance([found[name] for name in derived.outputs], [expected[name] for name in written.outputs]) <= 1e-14
+    for emitter in ("vector", "numba"):
+        function = codegen.compile(derived, emitter=emitter, cache=False)  # type: ignore[arg-type]
+        computed = dict(zip(derived.outputs, function(**values)))
+        assert distance([computed[name] for name in computed], [found[name] for name in computed]) <= 1e-14
+    if "dL/de" in found:
+        slope = by_complex_step(looped, ["L"], "e", {name: given[name] for name in "eyx"})[0]
+        assert distance([found["dL/de"]], [np.asarray(slope)]) <= 1e-14
 
 
 def test_a_place_may_have_a_name() -> None:
