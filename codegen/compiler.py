@@ -102,8 +102,6 @@ class Compilation:
         if self.wish == "numba":
             found = scheduled(best, self.schedule, replace(self.target, vectors=False), self.dtype)
             return checkpointed(found, self.checkpoint), None
-        if self.straight is not None:
-            return scheduled(best, "unrolled", self.target, self.dtype), None
         from codegen.emit.vector.nodes import obstacle
 
         found = checkpointed(scheduled(best, self.schedule, self.target, self.dtype), self.checkpoint)
@@ -128,11 +126,7 @@ class Compilation:
         from codegen.emit.vector.plan import StraightPlan
         from codegen.emit.vector.straight import missing
 
-        return (
-            None
-            if missing(heads(best))
-            else StraightPlan(best, self.dtype, self.target, self.layout, lambda: self.program)
-        )
+        return None if missing(heads(best)) else StraightPlan(best, self.dtype, self.target, self.layout)
 
     @compiled_property
     @stage("schedule")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import reduce
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from sympy import Add, And, Dummy, Expr, Idx, Indexed, Mul, Not, Or, Piecewise, Pow, Symbol
 from sympy.core.basic import Basic
@@ -133,24 +133,13 @@ class ExpressionWriter:
         self._operators: tuple[tuple[type | tuple[type, ...], Callable[[Basic, _Texts], Text]], ...] = (
             ((Indexed, Idx, Symbol), lambda node, _: Text(self.name_of(node), Level.NAME)),
             (BooleanAtom, lambda node, _: Text(dialect.truth[bool(node)], Level.NAME)),
-            (f.equal, self._equal),
             (Add, self._add),
             (Mul, self._multiply),
             (Pow, self._power),
             (f.power, lambda node, of: dialect.power(*map(of, node.args))),
-            (f.stop_gradient, lambda node, of: of(node.args[0])),
             (f.normal_cdf, self._normal_cdf),
             (f.hypot, lambda node, of: self._hypot(node.args, of)),
-            (f.ratio, self._ratio),
             (f.modulo, lambda node, of: dialect.modulo(*map(of, node.args))),
-            (f.step, lambda node, of: self._choice("{0} > 0", "1", "0", node, of)),
-            (f.relu, lambda node, of: self._choice("{0} <= 0", "0", "{0}", node, of)),
-            (f.select, lambda node, of: self._choice("{0} > 0", "{1}", "{2}", node, of)),
-            (f.nought, lambda node, of: self._choice("{0} == {0}", "0", "{0}", node, of)),
-            (f.sign, self._sign),
-            (f.clip, self._clip),
-            (f.maximum, lambda node, of: self._extremum(node, of, ">")),
-            (f.minimum, lambda node, of: self._extremum(node, of, "<")),
             (Piecewise, self._piecewise),
             (ExprCondPair, lambda node, of: of(node.args[0])),
             (Relational, self._relation),
@@ -163,7 +152,7 @@ class ExpressionWriter:
         """The text of an expression, its temporaries assigned first."""
         *parts, (_, expanded) = self._expanded(expression)
         for symbol, part in parts:
-            self._parts[symbol] = self._named(self._write(part))
+            self._parts[symbol] = self.named(self._write(part))
         return self._write(expanded).text
 
     def _expanded(self, expression: Expr) -> list[tuple[Basic, Basic]]:
@@ -194,7 +183,7 @@ class ExpressionWriter:
         for node in nodes:
             text = self._node(node, lambda part: texts[id(part)])
             if uses[id(node)] > 1 and text.level > Level.NAME and isinstance(node, Expr) and not is_inverse(node):
-                text = self._named(text)
+                text = self.named(text)
             texts[id(node)] = text
         return texts[id(expanded)]
 
@@ -217,9 +206,12 @@ class ExpressionWriter:
                 return write(node, of)
         if template:
             if "{" in template:
-                return Text(template.format(*(self._named(of(a)).text for a in node.args)), Level.CALL)
+                return Text(template.format(*(self.named(of(a)).text for a in node.args)), Level.CALL)
             orders, arguments = externals.operands(node)
             return Text(self.dialect.call(template, orders, [of(a).text for a in arguments]), Level.CALL)
+        if (row := f.operation(type(node)).instructions) is not None:
+            code = _Instructions(self, of)
+            return code.text(row(code, *node.args))
         raise EmitError(f"{type(node).__name__} has no translation into code")
 
     def _random(self, node: RandomNumber) -> str:
@@ -228,35 +220,8 @@ class ExpressionWriter:
         own = [str(int(argument)) for argument in node.args[: node.own]]
         return f"{node.spelled}({', '.join([*own, *map(self.whole, node.integers)])})"
 
-    def _named(self, text: Text) -> Text:
+    def named(self, text: Text) -> Text:
         return text if text.level is Level.NAME else Text(self.assign(text.text), Level.NAME)
-
-    def _equal(self, node: Basic, of: _Texts) -> Text:
-        # Labels and indices are compared as the integers they are.
-        integers = [None if a in self._parts else self.integer_of(a) for a in node.args]
-        left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
-        return self.dialect.choose(f"{left} == {right}", self.number(1.0), self.number(0.0))
-
-    def _choice(self, condition: str, then: str, otherwise: str, node: Basic, of: _Texts) -> Text:
-        """A choice by a condition; the arguments are names first, so that none is evaluated twice."""
-        names = [self._named(of(a)).text for a in node.args]
-        texts = (self._constants(text).format(*names) for text in (condition, then, otherwise))
-        return self.dialect.choose(*texts)
-
-    def _constants(self, template: str) -> str:
-        words = (self.number(float(word)) if word in ("0", "1") else word for word in template.split(" "))
-        return " ".join(words)
-
-    def _sign(self, node: Basic, of: _Texts) -> Text:
-        x, zero = self._named(of(node.args[0])).text, self.number(0.0)
-        # The argument itself where it is neither above nor below 0: zero, or nan.
-        below = self._named(self.dialect.choose(f"{x} < {zero}", self.number(-1.0), x)).text
-        return self.dialect.choose(f"{x} > {zero}", self.number(1.0), below)
-
-    def _clip(self, node: Basic, of: _Texts) -> Text:
-        x, low, high = (self._named(of(a)).text for a in node.args)
-        capped = self._named(self.dialect.choose(f"{x} > {high}", high, x)).text
-        return self.dialect.choose(f"{x} < {low}", low, capped)
 
     def _join(self, word: str, node: Basic, of: _Texts) -> Text:
         return Text(word.join(of(a).within(Level.CALL) for a in node.args), Level.CHOICE)
@@ -284,7 +249,7 @@ class ExpressionWriter:
         elif is_root(exponent):
             size = Text(f"{self.dialect.square_root}({base.text})", Level.CALL)
         elif is_multiplied(exponent):
-            size = Text(self._integer_power(self._named(base).text, abs(int(exponent))), Level.PRODUCT)
+            size = Text(self._integer_power(self.named(base).text, abs(int(exponent))), Level.PRODUCT)
         else:
             return self.dialect.power(base, of(exponent))
         return size if exponent > 0 else Text(f"{self.number(1.0)}/{size.within(Level.CALL)}", Level.PRODUCT)
@@ -306,20 +271,6 @@ class ExpressionWriter:
         texts = (of(argument).text for argument in arguments)
         return Text(reduce(lambda a, b: f"{self.dialect.hypot}({a}, {b})", texts), Level.CALL)
 
-    def _ratio(self, node: Basic, of: _Texts) -> Text:
-        size = self._named(of(node.args[1])).text
-        divisor = self._named(self.dialect.choose(f"{size} == {self.number(0.0)}", self.number(1.0), size)).text
-        return Text(f"{of(node.args[0]).within(Level.CALL)}/{divisor}", Level.PRODUCT)
-
-    def _extremum(self, node: Basic, of: _Texts, relation: str) -> Text:
-        best = self._named(of(node.args[0])).text
-        for argument in node.args[1:]:
-            other = self._named(of(argument)).text
-            # `other != other` keeps nan; once the best is nan no comparison replaces it.
-            condition = f"({other} {relation} {best}){self.dialect.either}({other} != {other})"
-            best = self._named(self.dialect.choose(condition, other, best)).text
-        return Text(best, Level.NAME)
-
     def _piecewise(self, node: Basic, of: _Texts) -> Text:
         result = Text(self.number(math.nan), Level.NAME)
         for branch in reversed(node.args):
@@ -331,12 +282,60 @@ class ExpressionWriter:
         return result
 
     def _relation(self, node: Basic, of: _Texts) -> Text:
-        integers = [None if a in self._parts else self.integer_of(a) for a in node.args]
-        left, right = (of(a).within(Level.SUM) for a in node.args) if None in integers else integers
+        left, right = self.integers(node.args) or [of(a).within(Level.SUM) for a in node.args]
         return Text(f"{left} {node.rel_op} {right}", Level.CHOICE)
+
+    def integers(self, nodes: Sequence[Basic]) -> list[str] | None:
+        """Labels and indices as the integers they are; None if there is something else."""
+        texts = [text for a in nodes if a not in self._parts and (text := self.integer_of(a)) is not None]
+        return texts if len(texts) == len(nodes) else None
 
 
 _Texts = Callable[[Basic], Text]
+_Operand: TypeAlias = Basic | Text | float
+
+
+class _Instructions:
+    """What rows of functions are written with, as text; operands have names, so that none is evaluated twice."""
+
+    def __init__(self, writer: ExpressionWriter, of: _Texts) -> None:
+        self._writer, self._of = writer, of
+        self._names: dict[Basic, Text] = {}
+
+    def text(self, operand: _Operand) -> Text:
+        if isinstance(operand, float):
+            return Text(self._writer.number(operand), Level.NAME)
+        return self._of(operand) if isinstance(operand, Basic) else operand
+
+    def name(self, operand: _Operand) -> str:
+        if not isinstance(operand, Basic):
+            return self._writer.named(self.text(operand)).text
+        if operand not in self._names:
+            self._names[operand] = self._writer.named(self._of(operand))
+        return self._names[operand].text
+
+    def positive(self, x: Basic) -> Text:
+        return self.compare(">", x, 0.0)
+
+    def compare(self, relation: str, a: Basic, b: _Operand) -> Text:
+        integers = self._writer.integers([a, b]) if relation == "==" and isinstance(b, Basic) else None
+        left, right = integers or (self.name(a), self.name(b))
+        return Text(f"{left} {relation} {right}", Level.CHOICE)
+
+    def choose(self, condition: Text, a: _Operand, b: _Operand) -> Text:
+        return self._writer.dialect.choose(condition.text, self.name(a), self.name(b))
+
+    def extreme(self, relation: str, numbers: Sequence[Basic]) -> Text:
+        best = self.name(numbers[0])
+        for number in numbers[1:]:
+            other = self.name(number)
+            # `other != other` keeps nan; once the best is nan no comparison replaces it.
+            condition = f"({other} {relation} {best}){self._writer.dialect.either}({other} != {other})"
+            best = self.name(self._writer.dialect.choose(condition, other, best))
+        return Text(best, Level.NAME)
+
+    def divide(self, a: Basic, b: Text) -> Text:
+        return Text(f"{self._of(a).within(Level.CALL)}/{self.name(b)}", Level.PRODUCT)
 
 
 LARGE = 24

@@ -8,7 +8,7 @@ part, which carries the derivative, is nan.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -153,21 +153,6 @@ def hypot(*arguments: Array) -> Any:
     return size * root(reduce(operator.add, ((x / size) ** 2 for x in arguments)))
 
 
-def ratio(x: Array, size: Array) -> Any:
-    """x/size, and 0 where both are 0."""
-    return x / np.where(size == 0, 1, size)
-
-
-def step(x: Array) -> Any:
-    """1 where x > 0, else 0."""
-    return (x.real > 0).astype(x.dtype)
-
-
-def relu(x: Array) -> Any:
-    """0 where x ≤ 0, else x."""
-    return np.where(x.real <= 0, 0, x)
-
-
 def sign(x: Array) -> Any:
     """−1, 0 or 1."""
     return np.sign(x.real).astype(x.dtype)
@@ -192,36 +177,41 @@ def modulo(x: Array, y: Array) -> Any:
     return complex_array(rest, np.where(x.imag == 0, 0, x.imag) + np.where(y.imag == 0, 0, y.imag * times))
 
 
-def clip(x: Array, low: Array, high: Array) -> Any:
-    """x between low and high."""
-    return np.where(x.real < low.real, low, np.where(x.real > high.real, high, x))
-
-
-def equal(a: Array, b: Array) -> Any:
-    """1 where a = b, else 0."""
-    return (a.real == b.real).astype(np.result_type(a, b))
-
-
-def nought(x: Array) -> Any:
-    """0, and nan where x is nan."""
-    return np.where(np.isnan(x.real), np.nan, 0).astype(x.dtype)
-
-
-def maximum(a: Array, b: Array) -> Any:
-    """The larger one; nan wins."""
-    return np.where((a.real >= b.real) | np.isnan(a.real), a, b)
-
-
-def minimum(a: Array, b: Array) -> Any:
-    """The smaller one; nan wins."""
-    return np.where((a.real <= b.real) | np.isnan(a.real), a, b)
-
-
-def select(condition: Array, a: Array, b: Array) -> Any:
-    """a where the condition is positive, else b."""
-    return np.where(condition.real > 0, a, b)
-
-
 def folded(combine: Function) -> Function:
     """The function of any number of arguments that combines them one after the other."""
     return lambda first, *rest: reduce(combine, rest, first)
+
+
+RELATIONS = {
+    "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+class _Instructions:
+    """What rows of functions are written with, as arrays; of complex numbers the real part decides."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._number = dtype.type
+
+    def positive(self, x: Array) -> Any:
+        return x.real > 0
+
+    def compare(self, relation: str, a: Array, b: Array | float) -> Any:
+        return RELATIONS[relation](a.real, b.real)
+
+    def choose(self, condition: Array, a: Array | float, b: Array | float) -> Any:
+        return np.where(condition, *(self._number(v) if isinstance(v, float) else v for v in (a, b)))
+
+    def extreme(self, relation: str, numbers: Sequence[Array]) -> Any:
+        def better(best: Array, other: Array) -> Any:
+            return np.where(self.compare(relation, other, best) | np.isnan(other.real), other, best)
+
+        return reduce(better, numbers)
+
+    def divide(self, a: Array, b: Array) -> Any:
+        return a / b
+
+
+def chosen(instructions: Function) -> Function:
+    """The function of arrays that is written so in the row of a function."""
+    return lambda *arguments: instructions(_Instructions(np.result_type(*arguments)), *arguments)

@@ -7,10 +7,20 @@ from typing import Any
 from sympy import Add, Expr, Integer, Mul, Pow, Rational
 
 from codegen.functions import arrays
-from codegen.functions.operation import EVERYWHERE, Operation, Points, Price
+from codegen.functions.operation import EVERYWHERE, Instructions, Operation, Points, Price
 from codegen.functions.primitive import Primitive
 
 HALF = Rational(1, 2)
+
+
+def _sign_of(code: Instructions, x: Any) -> Any:
+    """The argument itself where it is neither above nor below 0: zero, or nan."""
+    below = code.choose(code.compare("<", x, 0.0), -1.0, x)
+    return code.choose(code.compare(">", x, 0.0), 1.0, below)
+
+
+def _clipped(code: Instructions, x: Any, low: Any, high: Any) -> Any:
+    return code.choose(code.compare("<", x, low), low, code.choose(code.compare(">", x, high), high, x))
 
 
 def _sign(node: Expr) -> list[Expr]:
@@ -40,7 +50,11 @@ class step(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.step, price=Price.COMPARISON, decisions=_sign)
+    row = Operation(
+        instructions=lambda code, x: code.choose(code.positive(x), 1.0, 0.0),
+        price=Price.COMPARISON,
+        decisions=_sign,
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
@@ -59,7 +73,7 @@ class relu(Primitive):  # noqa: N801
 
     nargs = 1
     row = Operation(
-        arrays.relu,
+        instructions=lambda code, x: code.choose(code.compare("<=", x, 0.0), 0.0, x),
         price=Price.INSTRUCTIONS,
         decisions=_sign,
         points=Points(conventions={0.0: 0.0}, special=EVERYWHERE),
@@ -81,7 +95,7 @@ class sign(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.sign, price=Price.INSTRUCTIONS, decisions=_sign)
+    row = Operation(arrays.sign, instructions=_sign_of, price=Price.INSTRUCTIONS, decisions=_sign)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
@@ -167,7 +181,7 @@ class clip(Primitive):  # noqa: N801
 
     nargs = 3
     row = Operation(
-        arrays.clip,
+        instructions=_clipped,
         price=Price.INSTRUCTIONS,
         decisions=lambda node: [sign(node.args[0] - bound) for bound in node.args[1:]],
     )
@@ -202,7 +216,11 @@ class equal(Primitive):  # noqa: N801
     """
 
     nargs = 2
-    row = Operation(arrays.equal, price=Price.COMPARISON, decisions=lambda node: [sign(node.args[0] - node.args[1])])
+    row = Operation(
+        instructions=lambda code, a, b: code.choose(code.compare("==", a, b), 1.0, 0.0),
+        price=Price.COMPARISON,
+        decisions=lambda node: [sign(node.args[0] - node.args[1])],
+    )
 
     @classmethod
     def eval(cls, a: Expr, b: Expr) -> Expr | None:
@@ -226,7 +244,10 @@ class nought(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(arrays.nought, price=Price.COMPARISON)
+    row = Operation(
+        instructions=lambda code, x: code.choose(code.compare("==", x, x), 0.0, x),
+        price=Price.COMPARISON,
+    )
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)
@@ -283,7 +304,10 @@ class maximum(Extremum):  # noqa: N801
     """
 
     row = Operation(
-        arrays.folded(arrays.maximum), price=Price.INSTRUCTIONS, counted=lambda n: {"maximum": n - 1}, decisions=_ties
+        instructions=lambda code, *numbers: code.extreme(">", numbers),
+        price=Price.INSTRUCTIONS,
+        counted=lambda n: {"maximum": n - 1},
+        decisions=_ties,
     )
 
     sense = 1
@@ -301,7 +325,10 @@ class minimum(Extremum):  # noqa: N801
     """
 
     row = Operation(
-        arrays.folded(arrays.minimum), price=Price.INSTRUCTIONS, counted=lambda n: {"minimum": n - 1}, decisions=_ties
+        instructions=lambda code, *numbers: code.extreme("<", numbers),
+        price=Price.INSTRUCTIONS,
+        counted=lambda n: {"minimum": n - 1},
+        decisions=_ties,
     )
 
     sense = -1
@@ -319,7 +346,11 @@ class select(Primitive):  # noqa: N801
     """
 
     nargs = 3
-    row = Operation(arrays.select, price=Price.COMPARISON, decisions=_sign)
+    row = Operation(
+        instructions=lambda code, condition, a, b: code.choose(code.positive(condition), a, b),
+        price=Price.COMPARISON,
+        decisions=_sign,
+    )
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         condition, a, b = self.args
@@ -339,7 +370,7 @@ class stop_gradient(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(lambda x: x, price=Price.NOTHING)
+    row = Operation(instructions=lambda code, x: x, price=Price.NOTHING)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         return Integer(0)

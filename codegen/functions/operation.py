@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from sympy import Expr
 
@@ -74,6 +74,28 @@ class Points:
     it is no oracle."""
 
 
+class Instructions(Protocol):
+    """What a function that chooses among numbers is written with, for all who read it: vectors, lines, text, NumPy.
+
+    Operands are its arguments, numbers, and what these give.
+    """
+
+    def positive(self, x: Any) -> Any:
+        """Whether x > 0."""
+
+    def compare(self, relation: str, a: Any, b: Any) -> Any:
+        """Whether ``a relation b``; with nan it is false but for ``!=``. Integers are the same where they are equal."""
+
+    def choose(self, condition: Any, a: Any, b: Any) -> Any:
+        """a where the condition holds, else b."""
+
+    def extreme(self, relation: str, numbers: Sequence[Any]) -> Any:
+        """The largest (">") or the smallest ("<"); nan wins."""
+
+    def divide(self, a: Any, b: Any) -> Any:
+        """a/b."""
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """One function. Everything has a default: a formula over other functions needs nothing said.
@@ -83,7 +105,7 @@ class Operation:
     """
 
     array: Callable[..., Any] | None = None
-    """In NumPy, for real arrays and the complex step; without it ``written`` is evaluated."""
+    """In NumPy, for real arrays and the complex step; without it ``instructions`` or ``written`` are evaluated."""
     python: str = ""
     """In readable code: the name of a function of numbers that Numba knows."""
     numpy: str = ""
@@ -92,6 +114,8 @@ class Operation:
     """The same for libraries that differentiate, which have a function of their own for what is written through |x|."""
     written: Callable[..., Expr] | None = None
     """A formula over other functions, for code that has neither."""
+    instructions: Callable[..., Any] | None = None
+    """``instructions(code, x, …)``: what a choice among numbers consists of; a vector form goes before."""
     calls: tuple[str, ...] | None = None
     """Of a special function the C functions of SciPy that its code calls, for one number after the other."""
     mpmath: str = ""

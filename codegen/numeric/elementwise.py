@@ -12,13 +12,16 @@ from sympy import Add, And, Mul, Not, Or, Piecewise, Pow
 from sympy.functions.elementary.piecewise import ExprCondPair
 
 from codegen.functions import operation
-from codegen.functions.arrays import Array, Function, folded, integer_power, power, root
+from codegen.functions.arrays import RELATIONS, Array, Function, chosen, folded, integer_power, power, root
 from codegen.numeric.program import IntegerPower, Quotient, Root
 
 
 def numpy_function(kind: type) -> Function | None:
     """The NumPy function of an operation of a program, if there is one."""
-    return STRUCTURE.get(kind) or operation(kind).array
+    if kind in STRUCTURE:
+        return STRUCTURE[kind]
+    row = operation(kind)
+    return chosen(row.instructions) if row.array is None and row.instructions is not None else row.array
 
 
 def _piecewise(*pairs: tuple[Array, Array]) -> Any:
@@ -33,6 +36,7 @@ def _relation(holds: Function) -> Function:
     return lambda a, b: holds(a.real, b.real)
 
 
+RELATIONAL = (sympy.Eq, sympy.Ne, sympy.StrictLessThan, sympy.LessThan, sympy.StrictGreaterThan, sympy.GreaterThan)
 STRUCTURE: Mapping[type, Function] = {
     Add: folded(operator.add),
     Mul: folded(operator.mul),
@@ -45,11 +49,6 @@ STRUCTURE: Mapping[type, Function] = {
     And: folded(np.logical_and),
     Or: folded(np.logical_or),
     Not: np.logical_not,
-    sympy.Eq: _relation(np.equal),
-    sympy.Ne: _relation(np.not_equal),
-    sympy.StrictLessThan: _relation(np.less),
-    sympy.LessThan: _relation(np.less_equal),
-    sympy.StrictGreaterThan: _relation(np.greater),
-    sympy.GreaterThan: _relation(np.greater_equal),
+    **{kind: _relation(RELATIONS[kind.rel_op]) for kind in RELATIONAL},
 }
 """Whatever is no function."""

@@ -7,6 +7,7 @@ linear time over long blocks, so there are many, and values that one hands to ot
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -145,10 +146,28 @@ class Instructions(Code):
     def constant(self, value: float) -> Value:
         return self.put_about(CONSTANT, float(value).hex())
 
-    def choose(self, condition: Value, a: Value, b: Value) -> Value:
+    def _value(self, operand: Value | float) -> Value:
+        return self.constant(operand) if isinstance(operand, float) else operand
+
+    def positive(self, x: Value) -> Value:
+        return self.compare(">", x, 0.0)
+
+    def compare(self, relation: str, a: Value, b: Value | float) -> Value:
+        return self.put(relation, a, self._value(b))
+
+    def choose(self, condition: Value, a: Value | float, b: Value | float) -> Value:
         if self.kinds[condition] == TRUTH:
-            return a if self.about[condition] else b
-        return self.put("select", condition, a, b)
+            return self._value(a if self.about[condition] else b)
+        return self.put("select", condition, self._value(a), self._value(b))
+
+    def extreme(self, relation: str, numbers: Sequence[Value]) -> Value:
+        """The last of equals; nan wins. A comparison with nan gives the second number: only the last cannot be lost."""
+        best = reduce(lambda best, other: self.choose(self.compare(relation, best, other), best, other), numbers)
+        undefined = reduce(lambda a, b: self.put("or", a, b), [self.put("!=", v, v) for v in numbers[:-1]])
+        return self.choose(undefined, math.nan, best)
+
+    def divide(self, a: Value, b: Value) -> Value:
+        return self.put("div", a, b)
 
     def times(self, factors: Sequence[Value]) -> Value:
         """A product, in pairs of neighbours."""
@@ -259,54 +278,14 @@ class Instructions(Code):
         return [self.values[operand] for operand in self.nodes.operands[node]]
 
     def piecewise(self, node: Node) -> Value:
-        value = self.constant(float("nan"))
+        value = self.constant(math.nan)
         for branch in reversed(self.nodes.operands[node]):
             then, condition = self.nodes.operands[branch]
             value = self.choose(self.values[condition], self.values[then], value)
         return value
 
-    def clip(self, node: Node) -> Value:
-        x, low, high = self._arguments(node)
-        return self.choose(self.put("<", x, low), low, self.choose(self.put(">", x, high), high, x))
-
-    def sign(self, node: Node) -> Value:
-        (x,), zero = self._arguments(node), self.constant(0.0)
-        below = self.choose(self.put("<", x, zero), self.constant(-1.0), x)
-        return self.choose(self.put(">", x, zero), self.constant(1.0), below)
-
-    def absolute(self, node: Node) -> Value:
-        return self.put("abs", *self._arguments(node))
-
-    def largest(self, node: Node) -> Value:
-        return self._extreme(">", self._arguments(node))
-
-    def smallest(self, node: Node) -> Value:
-        return self._extreme("<", self._arguments(node))
-
-    def _extreme(self, relation: str, values: Sequence[Value]) -> Value:
-        """The last of equals; nan wins. A comparison with nan gives the second number: only the last cannot be lost."""
-        best = reduce(lambda best, other: self.choose(self.put(relation, best, other), best, other), values)
-        undefined = reduce(lambda a, b: self.put("or", a, b), [self.put("!=", v, v) for v in values[:-1]])
-        return self.choose(undefined, self.constant(float("nan")), best)
-
     def relation(self, node: Node) -> Value:
-        head = self.nodes.heads[node]
-        return self.put(str(head.rel_op), *self._arguments(node))
-
-    def equal(self, node: Node) -> Value:
-        return self.choose(self.put("==", *self._arguments(node)), self.constant(1.0), self.constant(0.0))
-
-    def select(self, node: Node) -> Value:
-        x, a, b = self._arguments(node)
-        return self.choose(self.put(">", x, self.constant(0.0)), a, b)
-
-    def step(self, node: Node) -> Value:
-        (x,), zero = self._arguments(node), self.constant(0.0)
-        return self.choose(self.put(">", x, zero), self.constant(1.0), zero)
-
-    def relu(self, node: Node) -> Value:
-        (x,), zero = self._arguments(node), self.constant(0.0)
-        return self.choose(self.put("<=", x, zero), zero, x)
+        return self.put(str(self.nodes.heads[node].rel_op), *self._arguments(node))
 
     def joined(self, name: str, node: Node) -> Value:
         return reduce(lambda a, b: self.put(name, a, b), self._arguments(node))
@@ -316,16 +295,7 @@ _LOWERED: tuple[tuple[type[Basic], Callable[[Instructions, Node], Value]], ...] 
     (Add, Instructions.add),
     (Mul, Instructions.multiply),
     (Pow, Instructions.power),
-    (f.equal, Instructions.equal),
-    (f.absolute, Instructions.absolute),
-    (f.clip, Instructions.clip),
-    (f.maximum, Instructions.largest),
-    (f.minimum, Instructions.smallest),
-    (f.sign, Instructions.sign),
-    (f.step, Instructions.step),
-    (f.relu, Instructions.relu),
-    (f.select, Instructions.select),
-    (f.stop_gradient, lambda line, node: line._arguments(node)[0]),
+    (f.absolute, lambda line, node: line.put("abs", *line._arguments(node))),
     (Piecewise, Instructions.piecewise),
     (ExprCondPair, lambda line, node: -1),
     (Relational, Instructions.relation),
@@ -333,15 +303,19 @@ _LOWERED: tuple[tuple[type[Basic], Callable[[Instructions, Node], Value]], ...] 
     (Or, lambda line, node: line.joined("or", node)),
     (Not, lambda line, node: line.put("not", *line._arguments(node))),
 )
+"""What is no choice that a row describes."""
 
 
 def _written_by(head: type[Basic]) -> Callable[[Instructions, Node], Value]:
     """What writes an operation."""
+    if (row := f.operation(head).instructions) is not None:
+        return lambda line, node: row(line, *line._arguments(node))
     return next((lower for kind, lower in _LOWERED if issubclass(head, kind)), Instructions.call)
 
 
-WRITTEN = tuple(kind for kind, _ in _LOWERED)
-"""What is not called."""
+def is_called(head: type[Basic]) -> bool:
+    """Whether an operation is a call of a function."""
+    return _written_by(head) == Instructions.call
 
 
 # --- the order ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 import sympy
@@ -83,6 +84,22 @@ def test_what_is_read_at_once_has_the_values_that_its_equations_have(name: str) 
     written = Graph(graph.inputs, tuple(formulas.equations()), graph.outputs)
     for output, value in evaluate(written, values).items():
         assert value == pytest.approx(through[output], rel=1e-13)
+
+
+@pytest.mark.parametrize("jitted", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_source_is_the_line_that_runs(jitted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the last bit where products that are added at once are rounded once, which Python's own are not."""
+    entries = {"M": Matrix([[a, a * b], [a / b, 1]]), "f": SIMPLE["choices"][0]["f"], "g": sympy.Abs(a) * sympy.sign(b)}
+    entries["h"] = sum((a + n) ** 2 / (b + n) for n in range(40))
+    function = compile(from_expressions(entries, [a, b, c]), pack={"p": ["c", "b"], "r": ["M", "g"]})
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", not jitted)
+    namespace: dict[str, Any] = {}
+    exec(function.source, namespace)
+    for values in ((0.7, 1.3), (0.9, -0.2)):
+        arguments = {"p": np.array([0.4, 0.5, 0.6, values[1]]), "a": values[0]}
+        given = [arguments[slot.name] for slot in function.layout.arguments]
+        for expected, found in zip(function(*given), namespace["kernel"](*given), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=0 if jitted else 1e-14)
 
 
 OTHERS: Mapping[str, Mapping[Any, Any]] = {

@@ -1,4 +1,4 @@
-"""What it takes to add a function: its class, and for a vector form the formula in lanes; no table is touched."""
+"""What it takes to add a function: its class with its row, and for a vector form the formula in lanes; no table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Expr, atan, tanh
+from sympy import Add, Expr, atan, symbols, tanh
 
 import codegen
 from codegen import Equation, Graph, Index, Variable
 from codegen.emit import vectormath
 from codegen.emit.lanes import Lanes
 from codegen.emit.numpy import numpy_function
-from codegen.functions import Composite, Operation, Primitive, sech, softplus
+from codegen.functions import Composite, Operation, Primitive, absolute, sech, select, softplus
+from codegen.functions.operation import Instructions
 from codegen.ir.operations import count_operations
 from codegen.notation.latex import latex
 from codegen.notation.text import text
@@ -51,6 +52,24 @@ class gudermannian(Primitive):  # noqa: N801
         return 2 * mp.atan(mp.tanh(x / 2))
 
 
+def _outside(code: Instructions, x: Any) -> Any:
+    return code.choose(code.compare(">", x, 0.5), x, code.choose(code.compare("<", x, -0.5), x, 0.0))
+
+
+class deadzone(Primitive):  # noqa: N801
+    """x where |x| > ½, else 0: a choice, which a vector form is not needed for."""
+
+    nargs = 1
+    row = Operation(instructions=_outside)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return select(absolute(self.args[0]) - 0.5, 1, 0)
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return x if abs(x) > 0.5 else mp.mpf(0)
+
+
 def in_lanes(lanes: Lanes, x: Any) -> Any:
     return lanes.mul(vectormath.circular.atan(lanes, vectormath.exponential.tanh(lanes, lanes.mul(x, 0.5))), 2.0)
 
@@ -62,7 +81,11 @@ def vector_form() -> Iterator[None]:
     del vectormath.FORMS[gudermannian]
 
 
-ADDED = {mish: lambda x: x * np.tanh(np.log1p(np.exp(x))), gudermannian: lambda x: 2 * np.arctan(np.tanh(x / 2))}
+ADDED = {
+    mish: lambda x: x * np.tanh(np.log1p(np.exp(x))),
+    gudermannian: lambda x: 2 * np.arctan(np.tanh(x / 2)),
+    deadzone: lambda x: np.where(np.abs(x) > 0.5, x, 0.0),
+}
 x, y, s = Variable("x", (S,)), Variable("y", (S,)), Index("s", S)
 POINTS = np.array([-3.1, -0.4, 0.0, 1e-9, 0.7, 2.5, 6.0, 9.5, 11.0])
 every_one = pytest.mark.parametrize("kind", ADDED, ids=lambda kind: kind.__name__)
@@ -97,6 +120,14 @@ def test_it_and_its_derivative_are_compiled(kind: type[Expr], emitter: str) -> N
         np.testing.assert_allclose(value, rounded(exact[name]), rtol=1e-13)
 
 
+def test_a_choice_stands_in_straight_lines_too() -> None:
+    u = symbols("u", real=True)
+    graph = codegen.from_expressions({"v": Add(*[deadzone(u * n) for n in range(1, 101)])}, [u])
+    function = codegen.compile(graph)
+    assert "a line of scalar instructions" in function.source
+    assert function(0.02) == pytest.approx(sum(0.02 * n for n in range(26, 101)))
+
+
 @every_one
 def test_its_derivative_is_right(kind: type[Expr]) -> None:
     step = evaluate(graph(kind), {"x": POINTS + 1e-100j}, np.complex128)["y"].imag / 1e-100
@@ -109,7 +140,7 @@ def test_it_is_written_and_counted(kind: type[Expr]) -> None:
     name = kind.__name__
     assert text(kind(x[s])) == f"{name}(x[s])"
     assert latex(kind(x[s])) == rf"\operatorname{{{name}}}\left(x_{{s}}\right)"
-    wanted = {"gudermannian": 1} if kind is gudermannian else {"softplus": 1, "tanh": 1, "multiply": 1}
+    wanted = {"softplus": 1, "tanh": 1, "multiply": 1} if kind is mish else {name: 1}
     assert count_operations(graph(kind)) == wanted
 
 

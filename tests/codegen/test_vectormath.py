@@ -118,10 +118,7 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
         ((1, 0), NAN),
         ((INF, 1), NAN),
     ),
-    "stop_gradient": (((5,), 5),),
     "nought": (((5,), 0), ((-INF,), 0), ((NAN,), NAN)),
-    "maximum": (((1, 2, 0), 2), ((3, 2, 1), 3), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
-    "minimum": (((1, 2, 3), 1), ((3, 2, 1), 1), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
     "hypot": (
         *(((3 * scale, -4 * scale), 5 * scale) for scale in (1, 2.0**100, 2.0**-100)),
         ((0, 0), 0),
@@ -130,12 +127,11 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
         ((1, NAN), NAN),
         ((7, 0), 7),
     ),
-    "ratio": (((0, 0), 0), ((4, 5), 0.8), ((NAN, NAN), NAN)),
     "atan2": (((0, 1), 0), ((0, -1), math.pi), ((1, 0), math.pi / 2), ((-0.0, -1), -math.pi)),
     "power": (((2, 10), 1024), ((2, 0.5), math.sqrt(2)), ((NAN, 0), 1), ((-8, 3), -512), ((-8, 0.5), NAN)),
 }
 
-#: Those whose code looks at their arguments as they are written, and is tried inside a compiled function.
+#: Those that a row describes as instructions, which are tried inside a compiled function.
 WRITTEN: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
     "relu": (((-2,), 0), ((0,), 0), ((3,), 3), ((NAN,), NAN), ((INF,), INF)),
     "step": (((-2,), 0), ((0,), 0), ((3,), 1), ((NAN,), 0)),
@@ -143,6 +139,10 @@ WRITTEN: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
     "clip": (((-2, 0, 1), 0), ((0.5, 0, 1), 0.5), ((2, 0, 1), 1), ((NAN, 0, 1), NAN)),
     "equal": (((1, 1), 1), ((1, 2), 0), ((0, -0.0), 1), ((NAN, NAN), 0)),
     "select": (((1, 2, 3), 2), ((0, 2, 3), 3), ((-1, 2, 3), 3), ((NAN, 2, 3), 3)),
+    "stop_gradient": (((5,), 5),),
+    "maximum": (((1, 2, 0), 2), ((3, 2, 1), 3), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
+    "minimum": (((1, 2, 3), 1), ((3, 2, 1), 1), ((NAN, 1, 2), NAN), ((1, NAN, 2), NAN), ((1, 2, NAN), NAN)),
+    "ratio": (((0, 0), 0), ((4, 5), 0.8), ((NAN, NAN), NAN)),
 }
 
 every_function = pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from llvmlite import binding, ir
 
-from codegen.emit.numba import describe, functions, preamble
+from codegen.emit.line import LineWriter
+from codegen.emit.numba import FunctionWriter, describe, functions, preamble
 from codegen.emit.vector import functions as program_functions
 from codegen.emit.vector.entry import Entries
 from codegen.emit.vector.interface import FEW_RUN, NATIVE
@@ -20,24 +21,27 @@ LOOPS = (
     "for steps on tiles and matrix products.",
 )
 LINE = (
-    "What runs is a line of scalar instructions, functions of one kind side by side. It adds and multiplies in an",
-    "order of its own, so that its last bits may be others than those of this program.",
+    "What runs is this line of scalar instructions, functions of one kind side by side; a product that is added to",
+    "something in one statement is rounded once.",
 )
 
 
 def readable_source(table: Table) -> str:
-    """The program as Numba code, to read: what runs is the same as vector instructions, or, of a large formula, a line
-    of instructions in another order."""
+    """The program as Numba code, to read: what runs is the same as vector instructions, or as a line of them."""
     plan, layout = table.plan, table.layout
     program, dtype = plan.program, plan.dtype
-    texts = [functions(program, layout, dtype)]
+    if isinstance(plan, StraightPlan):
+        written, said = LineWriter(plan.line, program, layout, dtype).lines(), LINE
+    else:
+        written, said = FunctionWriter(program, layout, dtype).lines(), LOOPS
+    texts = ["\n".join(written) + "\n"]
     if table.few is not None and (few := table.few.samples) is not None:
         texts.append(f"# For up to {few.most} samples, with features in lanes:\n")
         texts.append(functions(table.few.program, layout, dtype, "few_"))
     head = [
         '"""' + describe(program, layout, dtype),
         "",
-        *(LINE if isinstance(plan, StraightPlan) else [said.format(width=plan.width) for said in LOOPS]),
+        *(text.format(width=plan.width) for text in said),
     ]
     return "\n".join([*head, '"""', "", preamble(program.graph, dtype) + "\n\n".join(texts)])
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
+from typing import TypeAlias
 
 from llvmlite import ir
 from sympy import Add, And, Expr, Idx, Indexed, Mul, Not, Number, Or, Piecewise, Pow, Symbol
@@ -75,7 +77,7 @@ def unsupported(expression: Expr) -> str | None:
             continue
         if type(node) in special_forms.CODE or any(isinstance(node, kind) for kind, _ in _NODES):
             continue
-        if type(node) not in vectormath.FORMS:
+        if type(node) not in vectormath.FORMS and f.operation(type(node)).instructions is None:
             return type(node).__name__
     return None
 
@@ -94,9 +96,12 @@ def _node(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
             return write(w, node, scope, of)
     if type(node) in special_forms.CODE:
         return _special(w, node, of)
-    if type(node) not in vectormath.FORMS:
+    if type(node) in vectormath.FORMS:
+        return w.apply(vectormath.FORMS[type(node)], *[of(a) for a in node.args])
+    if (row := f.operation(type(node)).instructions) is None:
         raise EmitError(f"{type(node).__name__} has no vector form")
-    return w.apply(vectormath.FORMS[type(node)], *[of(a) for a in node.args])
+    code = _Instructions(w, scope, of)
+    return code.value(row(code, *node.args))
 
 
 def _special(w: Writer, node: Basic, of: _Of) -> Value:
@@ -168,16 +173,6 @@ def _integer_power(w: Writer, base: Value, exponent: int) -> Value:
     return times(times(half, half), base) if exponent % 2 else times(half, half)
 
 
-def _equal(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    integers = [value for a in node.args if (value := w.integer(a, scope)) is not None]
-    if len(integers) < 2:
-        condition = w.compare("==", *(of(a) for a in node.args))
-    else:
-        # Labels and indices are compared as the integers they are.
-        condition = w.apply(lambda lanes, x, y: w.builder.icmp_signed("==", x, y), *integers)
-    return w.choose(condition, w.real(1.0), w.real(0.0))
-
-
 def _relation(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     integers = [w.values(w.counter(a, scope)) for a in node.args if is_sum_of_indices(a)]
     if len(integers) < 2:
@@ -185,36 +180,57 @@ def _relation(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     return w.apply(lambda lanes, x, y: w.builder.icmp_signed(node.rel_op, x, y), *integers)
 
 
-def _clip(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    x, low, high = (of(a) for a in node.args)
-    return w.choose(w.compare("<", x, low), low, w.choose(w.compare(">", x, high), high, x))
+_Operand: TypeAlias = Basic | Value | float
 
 
-def _sign(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
-    x, zero = of(node.args[0]), w.real(0.0)
-    below = w.choose(w.compare("<", x, zero), w.real(-1.0), x)
-    return w.choose(w.compare(">", x, zero), w.real(1.0), below)
+@dataclass(frozen=True)
+class _Instructions:
+    """What rows of functions are written with, as vector instructions."""
 
+    w: Writer
+    scope: Scope
+    of: _Of
 
-def _is_positive(w: Writer, node: Basic, of: _Of) -> Value:
-    """node > 0; a > b for the difference of two, which with subnormal numbers and infinities says the same."""
-    if (pair := _difference(w, node, of)) is not None:
-        return w.compare(">", *pair)
-    if isinstance(node, f.absolute) and (pair := _difference(w, node.args[0], of)) is not None:
-        return w.apply(lambda lanes, x, y: lanes.builder.fcmp_ordered("!=", x, y), *pair)
-    return w.compare(">", of(node), w.real(0.0))
+    def value(self, operand: _Operand) -> Value:
+        if isinstance(operand, Basic):
+            return self.of(operand)
+        return self.w.real(operand) if isinstance(operand, float) else operand
 
+    def positive(self, x: Basic) -> Value:
+        """x > 0; a > b for the difference of two, which with subnormal numbers and infinities says the same."""
+        if (pair := self._difference(x)) is not None:
+            return self.w.compare(">", *pair)
+        if isinstance(x, f.absolute) and (pair := self._difference(x.args[0])) is not None:
+            return self.w.apply(lambda lanes, a, b: lanes.builder.fcmp_ordered("!=", a, b), *pair)
+        return self.compare(">", x, 0.0)
 
-def _difference(w: Writer, node: Basic, of: _Of) -> tuple[Value, Value] | None:
-    """a and b of a − b."""
-    if not isinstance(node, Add) or len(node.args) != 2:
+    def compare(self, relation: str, a: Basic, b: _Operand) -> Value:
+        if relation == "==" and isinstance(b, Basic):
+            # Labels and indices are compared as the integers they are.
+            integers = [value for x in (a, b) if (value := self.w.integer(x, self.scope)) is not None]
+            if len(integers) == 2:
+                return self.w.apply(lambda lanes, x, y: self.w.builder.icmp_signed("==", x, y), *integers)
+        return self.w.compare(relation, self.value(a), self.value(b))
+
+    def choose(self, condition: Value, a: _Operand, b: _Operand) -> Value:
+        return self.w.choose(condition, self.value(a), self.value(b))
+
+    def extreme(self, relation: str, numbers: Sequence[Basic]) -> Value:
+        return self.w.apply(lambda lanes, *values: lanes.extreme(relation, values), *map(self.of, numbers))
+
+    def divide(self, a: Basic, b: Value) -> Value:
+        return self.w.apply(lambda lanes, x, y: lanes.div(x, y), self.of(a), b)
+
+    def _difference(self, node: Basic) -> tuple[Value, Value] | None:
+        """a and b of a − b."""
+        if not isinstance(node, Add) or len(node.args) != 2:
+            return None
+        for a, negated in (node.args, node.args[::-1]):
+            if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
+                return self.of(a), self.of(negated.args[1])
+        if isinstance(node.args[0], Number):
+            return self.of(node.args[1]), self.w.real(as_float(-node.args[0]))
         return None
-    for a, negated in (node.args, node.args[::-1]):
-        if isinstance(negated, Mul) and len(negated.args) == 2 and negated.args[0] == -1:
-            return of(a), of(negated.args[1])
-    if isinstance(node.args[0], Number):
-        return of(node.args[1]), w.real(as_float(-node.args[0]))
-    return None
 
 
 def _piecewise(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
@@ -237,12 +253,6 @@ _NODES: tuple[tuple[type | tuple[type, ...], Callable[[Writer, Basic, Scope, _Of
     (Add, _add),
     (Mul, _multiply),
     (Pow, _power),
-    (f.equal, _equal),
-    (f.clip, _clip),
-    (f.sign, _sign),
-    (f.step, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), w.real(1.0), w.real(0.0))),
-    (f.relu, lambda w, n, s, of: w.choose(w.compare("<=", of(n.args[0]), w.real(0.0)), w.real(0.0), of(n.args[0]))),
-    (f.select, lambda w, n, s, of: w.choose(_is_positive(w, n.args[0], of), of(n.args[1]), of(n.args[2]))),
     (Piecewise, _piecewise),
     (ExprCondPair, lambda w, node, scope, of: of(node.args[0])),
     (Relational, _relation),

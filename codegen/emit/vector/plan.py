@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sympy import Add, Mul, Symbol
@@ -139,7 +139,6 @@ class StraightPlan:
     dtype: Dtype
     target: Target
     layout: Layout
-    readable: Callable[[], Program]
 
     @cached_property
     def line(self) -> Line:
@@ -181,10 +180,10 @@ class StraightPlan:
         """Lanes of functions."""
         return self.native
 
-    @property
+    @cached_property
     def program(self) -> Program:
-        """The same as statements, to read."""
-        return self.readable()
+        """What it is a program of; there are no statements."""
+        return Program(self.graph, "unrolled", (), {}, (), 0)
 
     @property
     def extents(self) -> tuple[Symbol, ...]:

@@ -23,7 +23,7 @@ from codegen.emit.vector.table import Table
 from codegen.emit.vector.values import INT
 from codegen.functions import power
 from codegen.ir.cells import Cell
-from codegen.schedule.line import CALL, CALL_SIZE, LEAVES, TRUTH, WRITTEN, Group, Value
+from codegen.schedule.line import CALL, CALL_SIZE, LEAVES, TRUTH, Group, Value, is_called
 
 INLINED = 4000
 """Functions are part of the code that calls them up to so many instructions in all."""
@@ -272,6 +272,6 @@ _PLAIN = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"} | {
 
 def missing(heads: Iterable[type[Basic]]) -> str | None:
     """The name of an operation that has no vector form, or None."""
-    called = (kind for kind in heads if not issubclass(kind, WRITTEN))
+    called = filter(is_called, heads)
     known = {*special_forms.CODE, *vectormath.FORMS, power}
     return next((kind.__name__ for kind in called if kind not in known), None)

@@ -31,12 +31,6 @@ def hypot(lanes: Lanes, *arguments: Value) -> Value:
     return lanes.select(infinite, math.inf, value)
 
 
-@form(f.ratio)
-def ratio(lanes: Lanes, x: Value, size: Value) -> Value:
-    """x/size, and 0 where both are 0."""
-    return lanes.div(x, lanes.select(lanes.compare("==", size, 0.0), 1.0, size))
-
-
 @form(f.absolute)
 def absolute(lanes: Lanes, x: Value) -> Value:
     return lanes.abs(x)
@@ -59,21 +53,6 @@ def modulo(lanes: Lanes, x: Value, y: Value) -> Value:
 @form(f.nought)
 def nought(lanes: Lanes, x: Value) -> Value:
     return lanes.nan_where(lanes.is_nan(x))
-
-
-@form(f.stop_gradient)
-def stop_gradient(lanes: Lanes, x: Value) -> Value:
-    return x
-
-
-@form(f.maximum)
-def maximum(lanes: Lanes, *arguments: Value) -> Value:
-    return lanes.extreme(">", arguments)
-
-
-@form(f.minimum)
-def minimum(lanes: Lanes, *arguments: Value) -> Value:
-    return lanes.extreme("<", arguments)
 
 
 # --- libm ---------------------------------------------------------------------------------------------------------
