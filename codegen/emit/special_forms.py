@@ -29,6 +29,7 @@ from codegen.emit.vectormath.logarithm import log, log1p
 from codegen.emit.vectormath.parts import polynomial_at
 from codegen.functions import erfcinv
 from codegen.functions import special as functions
+from codegen.functions.powers import raised
 from codegen.functions.special_arrays import ABOVE_IT, BRANCH_POINT, FAR, NEAR_BRANCH_POINT
 
 Code: TypeAlias = Callable[..., Value]
@@ -122,21 +123,13 @@ def _zeta(lanes: Lanes, s: int, x: Value) -> Value:
     total = lanes.real(0.0)
     for _ in range(ASYMPTOTIC + s):
         near = lanes.compare("<", x, float(ASYMPTOTIC + s))
-        total = lanes.add(total, lanes.select(near, lanes.div(1.0, _power(lanes, x, s)), 0.0))
+        total = lanes.add(total, lanes.select(near, lanes.div(1.0, raised(lanes.mul, x, s)), 0.0))
         x = lanes.select(near, lanes.add(x, 1.0), x)
     inverse = lanes.div(1.0, x)
     square = lanes.mul(inverse, inverse)
     coefficients = [c * _float(math.prod(range(s, s + 2 * k + 1))) for k, c in enumerate(ZETA_TAIL)]
     tail = lanes.fma(inverse, 0.5, lanes.mul(square, polynomial_at(lanes, square, coefficients)))
-    return lanes.add(total, lanes.div(lanes.add(tail, 1 / (s - 1)), _power(lanes, x, s - 1)))
-
-
-def _power(lanes: Lanes, x: Value, n: int) -> Value:
-    """xⁿ for n > 0, by repeated squaring."""
-    if n == 1:
-        return x
-    half = _power(lanes, x, n // 2)
-    return lanes.mul(lanes.mul(half, half), x) if n % 2 else lanes.mul(half, half)
+    return lanes.add(total, lanes.div(lanes.add(tail, 1 / (s - 1)), raised(lanes.mul, x, s - 1)))
 
 
 def _cotangent(lanes: Lanes, x: Value) -> Value:
@@ -378,7 +371,7 @@ def _growing(letter: str) -> Code:
         near = lanes.compare("<", lanes.abs(x), NEAR_ZERO)
         half = lanes.mul(x, 0.5)
         if isinstance(order, int):
-            return lanes.select(near, lanes.div(_power(lanes, half, order), _float(math.factorial(order))), value)
+            return lanes.select(near, lanes.div(raised(lanes.mul, half, order), _float(math.factorial(order))), value)
         return lanes.where_any(near, lambda: _first_term(lanes, order, half), value)
 
     return code
@@ -469,7 +462,7 @@ def _modified_spherical_bessel(lanes: Lanes, n: int, x: Value) -> Value:
 
 def _near_zero(lanes: Lanes, n: int, x: Value, sign: float) -> Value:
     """xⁿ/(1·3·…·(2n + 1))·(1 ± x²/(4n + 6)), of a spherical Bessel function."""
-    first = lanes.div(_power(lanes, x, n) if n else lanes.real(1.0), _float(math.prod(range(1, 2 * n + 2, 2))))
+    first = lanes.div(raised(lanes.mul, x, n) if n else lanes.real(1.0), _float(math.prod(range(1, 2 * n + 2, 2))))
     return lanes.fma(first, lanes.div(lanes.mul(x, x), sign * (4.0 * n + 6)), first)
 
 

@@ -42,7 +42,14 @@ def _where(bracket: Expr, slope: Expr) -> Expr:
     return bracket * slope if slope.is_number else select(bracket, slope, Integer(0))
 
 
-class step(Primitive):  # noqa: N801
+class Flat(Primitive):
+    """A function whose derivative is 0, by each argument."""
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return Integer(0)
+
+
+class step(Flat):  # noqa: N801
     """1 where x > 0, else 0; its derivative is 0.
 
     >>> step("x").diff("x"), step(0.5).evalf(8)
@@ -51,13 +58,8 @@ class step(Primitive):  # noqa: N801
 
     nargs = 1
     row = Operation(
-        instructions=lambda code, x: code.choose(code.positive(x), 1.0, 0.0),
-        price=Price.COMPARISON,
-        decisions=_sign,
+        instructions=lambda code, x: code.choose(code.positive(x), 1.0, 0.0), price=Price.COMPARISON, decisions=_sign
     )
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return Integer(0)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -87,7 +89,7 @@ class relu(Primitive):  # noqa: N801
         return mp.mpf(0) if x <= 0 else x
 
 
-class sign(Primitive):  # noqa: N801
+class sign(Flat):  # noqa: N801
     """−1, 0 or 1; its derivative is 0.
 
     >>> sign("x").diff("x"), sign(0.5).evalf(8)
@@ -96,9 +98,6 @@ class sign(Primitive):  # noqa: N801
 
     nargs = 1
     row = Operation(arrays.sign, instructions=_sign_of, price=Price.INSTRUCTIONS, decisions=_sign)
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return Integer(0)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -130,7 +129,7 @@ class absolute(Primitive):  # noqa: N801
         return abs(x)
 
 
-class floor(Primitive):  # noqa: N801
+class floor(Flat):  # noqa: N801
     """The largest whole number that is not above x; its derivative is 0.
 
     >>> floor("x").diff("x"), floor(0.5).evalf(8)
@@ -141,9 +140,6 @@ class floor(Primitive):  # noqa: N801
     row = Operation(
         arrays.floor, "np.floor", "np.floor", price=Price.INSTRUCTIONS, decisions=lambda node: _jumps(node.args[0])
     )
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return Integer(0)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -206,7 +202,7 @@ def held(x: Expr, bound: Expr) -> Expr:
     return clip(x, -bound, bound) if isinstance(x, (Mul, Pow)) else x
 
 
-class equal(Primitive):  # noqa: N801
+class equal(Flat):  # noqa: N801
     """The Iverson bracket [a = b]: 1 where the arguments are equal, else 0; its derivative is 0.
 
     On indices it is the Kronecker delta; on a label, ``equal(y[s], t)`` is the one-hot row.
@@ -228,15 +224,12 @@ class equal(Primitive):  # noqa: N801
             return Integer(1)
         return Integer(0) if isinstance(a, Integer) and isinstance(b, Integer) else None
 
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return Integer(0)
-
     @staticmethod
     def value(mp: Any, a: Any, b: Any) -> Any:
         return mp.mpf(1) if a == b else mp.mpf(0)
 
 
-class nought(Primitive):  # noqa: N801
+class nought(Flat):  # noqa: N801
     """0 of a number, and nan of nan: what is not chosen for the reason that nothing can be.
 
     >>> nought("x").diff("x"), nought(0.5).evalf(8)
@@ -244,13 +237,7 @@ class nought(Primitive):  # noqa: N801
     """
 
     nargs = 1
-    row = Operation(
-        instructions=lambda code, x: code.choose(code.compare("==", x, x), 0.0, x),
-        price=Price.COMPARISON,
-    )
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return Integer(0)
+    row = Operation(instructions=lambda code, x: code.choose(code.compare("==", x, x), 0.0, x), price=Price.COMPARISON)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -362,7 +349,7 @@ class select(Primitive):  # noqa: N801
         return a if condition > 0 else b
 
 
-class stop_gradient(Primitive):  # noqa: N801
+class stop_gradient(Flat):  # noqa: N801
     """The identity, held constant under differentiation: for quantities that the result does not depend on.
 
     >>> stop_gradient("x").diff("x"), stop_gradient(0.5).evalf(8)
@@ -371,9 +358,6 @@ class stop_gradient(Primitive):  # noqa: N801
 
     nargs = 1
     row = Operation(instructions=lambda code, x: x, price=Price.NOTHING)
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return Integer(0)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
+from typing import TypeVar
+
 from sympy import Expr, Float, Integer, Pow, Rational
 from sympy.core.basic import Basic
 
+V = TypeVar("V")
 MOST_FACTORS = 64
 """Up to this exponent a whole power is computed by multiplications."""
 
@@ -32,3 +37,16 @@ def is_whole(exponent: Expr) -> bool:
 def is_multiplied(exponent: Expr) -> bool:
     """Whether it is a whole one of so few factors that code multiplies them."""
     return isinstance(exponent, Integer) and abs(int(exponent)) <= MOST_FACTORS
+
+
+def raised(times: Callable[[V, V], V], base: V, exponent: int) -> V:
+    """x³ as x·x·x; higher powers by repeated squaring.
+
+    >>> raised("({}·{})".format, "x", 4), raised("({}·{})".format, "x", 3)
+    ('((x·x)·(x·x))', '((x·x)·x)')
+    """
+    if exponent <= 3:
+        return reduce(times, [base] * exponent)
+    half = raised(times, base, exponent // 2)
+    squared = times(half, half)
+    return times(squared, base) if exponent % 2 else squared

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -24,7 +24,7 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.functions import special
-from codegen.functions.powers import MOST_FACTORS, is_root
+from codegen.functions.powers import MOST_FACTORS, is_root, raised
 from codegen.ir.cells import Cell
 from codegen.ir.constants import as_float
 from codegen.ir.formulas import Formulas
@@ -177,12 +177,7 @@ class Instructions(Code):
         return self.put("mul", *factors) if len(factors) == 2 else factors[0]
 
     def raised(self, base: Value, exponent: int) -> Value:
-        """x³ as x·x·x, higher powers by repeated squaring."""
-        if exponent <= 3:
-            return reduce(lambda a, b: self.put("mul", a, b), [base] * exponent)
-        half = self.raised(base, exponent // 2)
-        squared = self.put("mul", half, half)
-        return self.put("mul", squared, base) if exponent % 2 else squared
+        return raised(partial(self.put, "mul"), base, exponent)
 
     def leaf(self, node: Node) -> Value:
         head = self.nodes.heads[node]

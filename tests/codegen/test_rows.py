@@ -124,7 +124,7 @@ def test_a_choice_stands_in_straight_lines_too() -> None:
     u = symbols("u", real=True)
     graph = codegen.from_expressions({"v": Add(*[deadzone(u * n) for n in range(1, 101)])}, [u])
     function = codegen.compile(graph)
-    assert "a line of scalar instructions" in function.source
+    assert "this line of scalar instructions" in function.source
     assert function(0.02) == pytest.approx(sum(0.02 * n for n in range(26, 101)))
 
 

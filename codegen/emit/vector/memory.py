@@ -14,7 +14,7 @@ from sympy import Add, Expr, Idx, Indexed, Integer, Mul, Symbol
 from sympy.core.basic import Basic
 
 from codegen.dtypes import ITEM
-from codegen.emit.instructions import function_of
+from codegen.emit.instructions import Block, function_of
 from codegen.emit.lanes import Lanes, lane_numbers
 from codegen.emit.vector.plan import Plan, Region
 from codegen.emit.vector.values import INT, Address, Counter, Places, Scope, Sum, Value, length
@@ -65,6 +65,11 @@ class Memory:
         self.mask: ir.Value | None = None
         self.some_lanes = False
         """Whether a condition has chosen among the lanes: those that count are no longer the first ``count``."""
+        self.begins: tuple[Block, ir.Value, ir.Value | None] | None = None
+        """Where the body of the loop in lanes begins, the value of its index in the first lane, and the lanes that
+        count."""
+        self.labels: dict[Expr, Value] = {}
+        """The integers that have been read there."""
         self.tile: tuple[Idx, ir.Value, ir.Value] | None = None
         """The index of the samples, the first of the tile and how many there are."""
 
@@ -199,8 +204,25 @@ class Memory:
             return Value(self.builder.load(self.local(storage)), False)
         if storage.place is Place.INPUT and not storage.shape:
             return Value(self.names.arrays[name], False)
-        found = self.address(reference, scope)
         element = INT if name in self.program.graph.integers else self.scalar.format.real
+        if element is INT and self.begins is not None and indices(reference) == (self.lane,):
+            block, first, mask = self.begins
+            if scope[self.lane].base is first:
+                return self.read_once(reference, scope, block, mask)
+        return self.read(reference, element, scope)
+
+    def read_once(self, reference: Expr, scope: Scope, block: Block, mask: ir.Value | None) -> Value:
+        """Integers of the lanes, before the loops inside: LLVM would read them again after whatever these store."""
+        if reference not in self.labels:
+            outer, (self.mask, self.some_lanes) = (self.mask, self.some_lanes), (mask, False)
+            with self.builder.goto_block(block):
+                self.labels[reference] = self.read(reference, INT, scope)
+            self.mask, self.some_lanes = outer
+        return self.labels[reference]
+
+    def read(self, reference: Expr, element: ir.Type, scope: Scope) -> Value:
+        """The value of a vertex in memory."""
+        found = self.address(reference, scope)
         if isinstance(found, Places):
             return Value(self.gathered(found.pointers, element), True)
         # Where lanes have been chosen, the others may be anywhere.

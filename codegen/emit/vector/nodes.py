@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -18,21 +18,24 @@ from sympy.logic.boolalg import BooleanAtom
 
 from codegen import functions as f
 from codegen.emit import externals, special_forms, vectormath
+from codegen.emit.lanes import Lanes
 from codegen.emit.scalars import product_factors
 from codegen.emit.vector.random_numbers import drawn
 from codegen.emit.vector.values import Scope, Value
 from codegen.emit.vector.writer import Writer
 from codegen.errors import EmitError
-from codegen.functions.powers import is_inverse, is_multiplied, is_root
+from codegen.functions.powers import is_inverse, is_multiplied, is_root, raised
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.constants import as_float
 from codegen.schedule.cut import is_guard, is_sum_of_indices
 from codegen.schedule.lanes import is_mixed
 from codegen.schedule.program import Program
-from codegen.walk import is_leaf, postorder
+from codegen.walk import Extent, base_name, extent, is_leaf, postorder
 
 _Of = Callable[[Basic], Value]
 
+SHORT = 2**31
+"""Integers below are as long as a real number of float32."""
 CHOSEN = 5
 """Up to so many brackets are counted by n(n + 1)/2 choices among reciprocals; more are added, 1 is divided by that."""
 
@@ -116,22 +119,21 @@ def _add(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     for term in terms[1:]:
         factors = product_factors(term)
         if factors is None:
-            total = w.apply(lambda lanes, x, y: lanes.add(x, y), total, of(term))
+            total = w.apply(Lanes.add, total, of(term))
         else:
             *leading, last = (of(factor) for factor in factors)
-            product = reduce(lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading)
-            total = w.apply(lambda lanes, x, y, z: lanes.fma(x, y, z), product, last, total)
+            total = w.apply(Lanes.fma, reduce(partial(w.apply, Lanes.mul), leading), last, total)
     return total
 
 
 def _multiply(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
     above = [of(a) for a in node.args if a != -1 and not is_inverse(a)]
     below = [of(a.base) for a in node.args if is_inverse(a)]
-    times = lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b)  # noqa: E731
+    times = partial(w.apply, Lanes.mul)
     value = reduce(times, above) if above else w.real(1.0)
     if -1 in node.args:
-        value = w.apply(lambda lanes, x: lanes.neg(x), value)
-    return w.apply(lambda lanes, x, y: lanes.div(x, y), value, reduce(times, below)) if below else value
+        value = w.apply(Lanes.neg, value)
+    return w.apply(Lanes.div, value, reduce(times, below)) if below else value
 
 
 def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
@@ -139,9 +141,9 @@ def _power(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
         return _inverse_count(w, counted[0], list(map(of, counted[1])))
     base, exponent = of(node.base), node.exp
     if is_root(exponent):
-        value = w.apply(lambda lanes, x: lanes.sqrt(x), base)
+        value = w.apply(Lanes.sqrt, base)
     elif is_multiplied(exponent):
-        value = _integer_power(w, base, abs(int(exponent)))
+        value = raised(partial(w.apply, Lanes.mul), base, abs(int(exponent)))
     else:
         return w.apply(vectormath.power, base, of(exponent))
     return value if exponent > 0 else w.apply(lambda lanes, x: lanes.div(1.0, x), value)
@@ -164,13 +166,11 @@ def _inverse_count(w: Writer, first: int, brackets: Sequence[Value]) -> Value:
     return found[0]
 
 
-def _integer_power(w: Writer, base: Value, exponent: int) -> Value:
-    """x³ as x·x·x; higher powers by repeated squaring, as the readable code has it."""
-    times = lambda a, b: w.apply(lambda lanes, x, y: lanes.mul(x, y), a, b)  # noqa: E731
-    if exponent <= 3:
-        return reduce(times, [base] * exponent)
-    half = _integer_power(w, base, exponent // 2)
-    return times(times(half, half), base) if exponent % 2 else times(half, half)
+def _same(lanes: Lanes, a: ir.Value, b: ir.Value, short: bool) -> ir.Value:
+    """Where integers are equal; as many of them as real numbers are compared at once if they are short."""
+    if short and lanes.width > 1:
+        a, b = (lanes.builder.trunc(x, lanes.integer_type) for x in (a, b))
+    return lanes.builder.icmp_signed("==", a, b)
 
 
 def _relation(w: Writer, node: Basic, scope: Scope, of: _Of) -> Value:
@@ -209,8 +209,17 @@ class _Instructions:
             # Labels and indices are compared as the integers they are.
             integers = [value for x in (a, b) if (value := self.w.integer(x, self.scope)) is not None]
             if len(integers) == 2:
-                return self.w.apply(lambda lanes, x, y: self.w.builder.icmp_signed("==", x, y), *integers)
+                short = all(map(self._is_short, (a, b)))
+                return self.w.apply(lambda lanes, x, y: _same(lanes, x, y, short), *integers)
         return self.w.compare(relation, self.value(a), self.value(b))
+
+    def _is_short(self, node: Basic) -> bool:
+        """Whether an integer is one of few: an index or a label."""
+        if isinstance(node, Idx):
+            n: Extent | None = extent(node)
+        else:
+            n = self.w.program.graph.variable(base_name(node)).below if isinstance(node, Indexed) else None
+        return isinstance(n, int) and n < SHORT
 
     def choose(self, condition: Value, a: _Operand, b: _Operand) -> Value:
         return self.w.choose(condition, self.value(a), self.value(b))
@@ -219,7 +228,7 @@ class _Instructions:
         return self.w.apply(lambda lanes, *values: lanes.extreme(relation, values), *map(self.of, numbers))
 
     def divide(self, a: Basic, b: Value) -> Value:
-        return self.w.apply(lambda lanes, x, y: lanes.div(x, y), self.of(a), b)
+        return self.w.apply(Lanes.div, self.of(a), b)
 
     def _difference(self, node: Basic) -> tuple[Value, Value] | None:
         """a and b of a − b."""

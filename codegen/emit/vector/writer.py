@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from itertools import zip_longest
 
 from llvmlite import ir
@@ -260,6 +260,7 @@ class Writer(Memory):
             width = self.wide.width
             self.mask = self.builder.icmp_signed("<", lane_numbers(range(width), 64), self.spread(count, width))
         inner, *others = ({**scope, loop.index: Counter(first, 1)} for scope in scopes)
+        self.begins, self.labels = (self.builder.block, first, self.mask), {}
         assert isinstance(loop.mode, Vector)
         for name in loop.mode.copied:
             self.gather_rows(name, inner)
@@ -269,7 +270,7 @@ class Writer(Memory):
             self.add_rows(statement, (inner, *others))
         else:
             self.block(loop.body, inner)
-        self.lane = self.count = self.mask = None
+        self.lane = self.count = self.mask = self.begins = None
         self.stored.clear()
 
     def at_the_one(self, loop: Loop, value: Expr, n: ir.Value, scope: Scope) -> None:
@@ -402,7 +403,7 @@ class Writer(Memory):
         if factors is None:
             return [self._forms.evaluate(self, statement.value, scope)]
         *leading, last = (self._forms.evaluate(self, factor, scope) for factor in factors)
-        return [reduce(lambda a, b: self.apply(lambda lanes, x, y: lanes.mul(x, y), a, b), leading), last]
+        return [reduce(partial(self.apply, Lanes.mul), leading), last]
 
     def combined(self, statement: Accumulate, lanes: Lanes, total: ir.Value, new: Sequence[ir.Value]) -> ir.Value:
         if len(new) == 2 and new[0] is new[1]:
