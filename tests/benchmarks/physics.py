@@ -1,4 +1,4 @@
-"""Differential equations: ``python -m tests.benchmarks.physics [NAME …] [--seeds N]``.
+"""Differential equations: ``python -m tests.benchmarks.physics [NAME …] [--seeds N] [--method NAME]``.
 
 One iteration of Levenberg-Marquardt beside JAX, then the specs of ``examples/equations`` solved from several seeds, see
 ``tests/benchmarks/equations.py``. Before them case H, the Burgers equation as a loss.
@@ -429,6 +429,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("names", nargs="*", help="specs of examples/equations; all that take a minute at most if none")
     parser.add_argument("--seeds", type=int, default=5, help="from so many seeds (5)")
     parser.add_argument("--limit", type=float, help="seconds of each seed instead of those of its target")
+    parser.add_argument("--method", help="a method by its name, with its own settings, in place of those of the specs")
     found = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(1, caches)
@@ -445,7 +446,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
             measure_starts(say)
         from tests.benchmarks.equations import solve_all
 
-        solve_all(found.names, found.seeds, found.limit, say)
+        solve_all(found.names, found.seeds, found.limit, say, found.method)
         return int(not all(right))
 
 
