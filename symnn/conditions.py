@@ -186,7 +186,7 @@ def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]], rim:
 
     >>> x, t = (Symbol(name, real=True) for name in "xt")
     >>> form([Given("t", 0.0, 0, x**2), Given("x", 1.0, 0, Integer(1))], {"x": (0.0, 1.0), "t": (0.0, 2.0)})
-    Form(values=x**2, multiplier=t*(1 - x)/2)
+    Form(values=x**2, multiplier=t*(1 - x)/2, beginning=None)
 
     Raises :class:`FieldError` for a slope without the value at the same place, and for what is given twice.
     """

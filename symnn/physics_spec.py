@@ -425,8 +425,10 @@ class PhysicsSpec(SpecModel):
                 expected = f"values of {given} from {least:.15g} to {most:.15g}, its range"
                 raise FieldError(f"expected {expected}, found {low:.15g} to {high:.15g}", where)
         for name, residual in self.residuals.items():
-            fixed = {"at": residual.at, "towards": residual.towards, "boundary": residual.boundary}
-            for field, givens in fixed.items():
+            if residual.towards and self._rim(name):
+                found = f"found towards {next(iter(residual.towards))}, expected none on the boundary of the domain"
+                raise FieldError(found, ("residuals", name, "towards"))
+            for field, givens in {"at": residual.at, "boundary": residual.boundary}.items():
                 inside = [given for given in givens if given in self.domain.of]
                 if inside and not (field == "boundary" and self._rim(name)):
                     expected = f"inputs that the domain has not, or boundary: [{', '.join(self.domain.of)}]"
