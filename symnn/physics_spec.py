@@ -57,7 +57,7 @@ def _balance(value: object) -> object:
     if value is None or isinstance(value, Balance):
         return value
     if not isinstance(given, Mapping) or len(given) != 1:
-        raise FieldError(f"expected gradient_norms or attention, or {{name: settings}}, found {quote(value)}")
+        raise FieldError(f"expected {', '.join(BALANCES)}, or {{name: settings}}, found {quote(value)}")
     ((name, settings),) = given.items()
     if name not in BALANCES:
         raise FieldError(unknown("balance", str(name), BALANCES))
