@@ -340,8 +340,9 @@ def _done(
     count = len(numbers.losses)
     same = count == len(numbers.iterations) == len(numbers.seconds) and count <= slabs
     keeping.require(same, f"{count} losses of {slabs} slabs, and {len(numbers.iterations)} numbers of iterations")
-    within = {name.removeprefix(WITHIN): one for name, one in raw.items() if name.startswith(WITHIN)}
-    own = {name: one for name, one in raw.items() if not name.startswith(WITHIN)}
+    inside = [name for name in raw if name.startswith(WITHIN) and numbers.under_way is not None]
+    within = {name.removeprefix(WITHIN): raw[name] for name in inside}
+    own = {name: one for name, one in raw.items() if name not in inside}
     theta = keeping.tensors(own, {"theta": Expected("float64", (count, size))} if count else {}).get("theta", ())
     rows = zip(theta, numbers.losses, numbers.iterations, numbers.seconds)
     done = [Solution(np.array(one), loss, made, spent, DONE) for one, loss, made, spent in rows]
