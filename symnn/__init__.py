@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from symnn.network import Network
     from symnn.parametrised import Model
     from symnn.physics import Physics, PhysicsModel, Residual
-    from symnn.points import sample, sample_boundary
+    from symnn.points import Towards, sample, sample_boundary
     from symnn.regions import Ball, Polygon
     from symnn.solving import Solution, solve
     from symnn.spec import Spec, TrainingSpec, load_spec
@@ -73,6 +73,7 @@ _HOMES = {
     "load_file": "data",
     "load_frame": "data",
     "load_spec": "spec",
+    "Towards": "points",
     "sample": "points",
     "sample_boundary": "points",
     "Ball": "regions",
@@ -105,6 +106,7 @@ __all__ = [
     "SpecError",
     "Split",
     "SymnnError",
+    "Towards",
     "TrainingResult",
     "TrainingSpec",
     "check",

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from itertools import product
 
-from sympy import Add, Expr, Integer, Matrix, Mul, Rational, Symbol, diff, zeros
+from sympy import Add, Expr, Integer, Matrix, Mul, Rational, Symbol, diff, factorial, zeros
 from sympy.core.basic import Basic
 
 from codegen.walk import replace, substitute
@@ -25,11 +26,47 @@ GRID = 64
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """What an unknown begins with at each ``origin`` of an input: Σ τᵐ/m!·wₘ for m below ``orders``.
+
+    τ is along − origin. The wₘ, and their derivatives by other inputs, are numbers that belong to each point.
+    """
+
+    along: str
+    origin: str
+    orders: int
+
+    @property
+    def elapsed(self) -> Expr:
+        """τ."""
+        return Symbol(self.along, real=True) - Symbol(self.origin, real=True)
+
+    def data(self, unknown: str, letters: Sequence[str]) -> tuple[str, ...]:
+        """The names of ∂wₘ by the inputs ``letters`` other than τ, one an order."""
+        return tuple(f"{unknown}begun{order}{''.join(self.others(letters))}" for order in range(self.orders))
+
+    def others(self, letters: Sequence[str]) -> tuple[str, ...]:
+        """The letters that are not τ."""
+        return tuple(letter for letter in letters if letter != self.along)
+
+    def derivative(self, unknown: str, letters: Sequence[str]) -> Expr:
+        """∂(Σ τᵐ/m!·wₘ) by the inputs ``letters``, at the point itself.
+
+        >>> Beginning("t", "t0", 2).derivative("u", ("x", "t"))
+        ubegun1x
+        """
+        by, names = len(letters) - len(self.others(letters)), self.data(unknown, letters)
+        left = range(self.orders - by)
+        return Add(*[self.elapsed**m / factorial(m) * Symbol(names[m + by], real=True) for m in left])
+
+
+@dataclass(frozen=True)
 class Form:
-    """An unknown as ``values`` + ``multiplier``·N, both over the real symbols of the inputs."""
+    """An unknown as ``values`` + ``multiplier``·N, both over the real symbols of the inputs, + what it begins with."""
 
     values: Expr
     multiplier: Expr
+    beginning: Beginning | None = None
 
     def derivative(self, language: Language, unknown: str, letters: Sequence[str], place: tuple[Expr, ...]) -> Expr:
         """∂(g + d·N) by the inputs ``letters``, at a place, over the values of N there (Leibniz' rule).
@@ -45,12 +82,24 @@ class Form:
         def at_place(expression: Expr, by: Sequence[str]) -> Expr:
             return substitute(_derivative(expression, by), moved)
 
-        terms = [at_place(self.values, letters)]
+        terms = [at_place(self.values, letters), self.begun(unknown, letters)]
         for chosen in product((False, True), repeat=len(letters)):
             outer = [name for name, taken in zip(letters, chosen) if taken]
             rest = sorted((name for name, taken in zip(letters, chosen) if not taken), key=language.inputs.index)
             terms.append(Mul(at_place(self.multiplier, outer), language.value(unknown, rest, place)))
         return Add(*terms)
+
+    def begun(self, unknown: str, letters: Sequence[str]) -> Expr:
+        """The part of a derivative that is of what it begins with."""
+        return Integer(0) if self.beginning is None else self.beginning.derivative(unknown, letters)
+
+    def beginning_with(self, given: Sequence[Given], origin: str, length: float) -> Form:
+        """The same where values and slopes are given at each origin of an input; τ/length is at most 1."""
+        (orders,), along = _orders(given).values(), given[0].variable
+        beginning = Beginning(along, origin, orders)
+        return changed(
+            self, multiplier=self.multiplier * (beginning.elapsed / exact(length)) ** orders, beginning=beginning
+        )
 
 
 @dataclass(frozen=True)
@@ -71,8 +120,10 @@ def applied(expression: Expr, forms: Mapping[str, Form], language: Language) -> 
     """An equation over the values of the unknowns, over those of the networks instead."""
     meanings: dict[Basic, Basic] = {
         node: forms[value.unknown].derivative(language, value.unknown, value.letters, value.place)
+        if LAPLACIAN not in value.letters
+        else Add(node, forms[value.unknown].begun(value.unknown, value.letters))  # which is that of u but for the data
         for node, value in language.values(expression).items()
-        if value.unknown in forms and LAPLACIAN not in value.letters  # which is that of u already
+        if value.unknown in forms
     }
     return replace(expression, meanings)
 
@@ -135,7 +186,7 @@ def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]], rim:
 
     >>> x, t = (Symbol(name, real=True) for name in "xt")
     >>> form([Given("t", 0.0, 0, x**2), Given("x", 1.0, 0, Integer(1))], {"x": (0.0, 1.0), "t": (0.0, 2.0)})
-    Form(values=x**2, multiplier=t*(1 - x)/2)
+    Form(values=x**2, multiplier=t*(1 - x)/2, beginning=None)
 
     Raises :class:`FieldError` for a slope without the value at the same place, and for what is given twice.
     """

@@ -199,6 +199,10 @@ class LeastSquares:
             first += len(rows)
         return found
 
+    def squares(self, theta: np.ndarray) -> np.ndarray:
+        """Σ over the parameters of J², (rows,): the diagonal of the neural tangent kernel J·Jᵀ."""
+        return np.concatenate([np.einsum("sp,sp->s", rows[:, :-1], rows[:, :-1]) for rows in self._rows_at(theta)])
+
     def sketch(self, theta: np.ndarray, count: int, seed: int = 0) -> np.ndarray:
         """S·[J r], (count, parameters + 1), of a sparse S of random signs, for which ‖S·v‖ is about ‖v‖.
 

@@ -2,6 +2,7 @@
 
 All slabs are one compiled problem on the same points, moved along: the network gets the time since its slab began, and
 the initial values are data at the points, at first those of the formulas, then the last slab's own values and slopes.
+So is what a slab begins with where that is built in, see :mod:`symnn.beginnings`.
 """
 
 from __future__ import annotations
@@ -11,31 +12,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from symnn.errors import DataError, SpecError
+from codegen import CompiledFunction
+from symnn.beginnings import ALL, Beginnings
+from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.given import called
 from symnn.physics import Physics, PhysicsModel
 from symnn.physics_spec import PhysicsSpec, SolverSpec
 from symnn.references import reference_of
 from symnn.resuming import (
     INTERRUPTED,
+    AnyNumbers,
     Count,
     Expected,
     Keeping,
     Numbers,
+    Raw,
     Seconds,
     State,
     digest,
     keeping_for,
 )
-from symnn.solving import Mark, Solution, solve
+from symnn.solving import Mark, Solution, renewals, solve
+from symnn.suggest import quote
 
 DONE = "done before it was resumed"
 """Why a slab has ended that was read from a file."""
+WITHIN = "slab."
+"""What the names of the tensors of the run under way begin with."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +83,32 @@ class March:
 
         Raises :class:`DataError` for points of slabs that were not solved.
         """
-        return self._by_slab(self.model.predict, points, len(self.physics.unknowns))
+        beginnings = _beginnings(self.physics)
+
+        def predict(slab: int, places: np.ndarray) -> np.ndarray:
+            begun = beginnings.at(ALL, places, self.theta[:slab], self.starts)
+            found = beginnings.unknowns(begun, places)
+            found += self.model.predict(self.solutions[slab].theta, places)
+            return found
+
+        return self._by_slab(predict, points, len(self.physics.unknowns))
 
     def left(self, name: str, points: np.ndarray) -> np.ndarray:
         """What the equations of a residual leave over there, (S, equations); not of the one that slabs begin with."""
         (equations,) = (len(one.written) for one in self.physics.residuals if one.name == name)
-        return self._by_slab(self.model.rows[name], points, equations)
+        beginnings = _beginnings(self.physics)
 
-    def _by_slab(self, function: Callable[..., np.ndarray], points: np.ndarray, columns: int) -> np.ndarray:
+        def left(slab: int, places: np.ndarray) -> np.ndarray:
+            begun = beginnings.at(name, places, self.theta[:slab], self.starts)
+            arrays = self.model.arrays(name, np.hstack([places, begun]))
+            found: np.ndarray = self.model.rows[name](self.solutions[slab].theta, *arrays)
+            return found
+
+        return self._by_slab(left, points, equations)
+
+    def _by_slab(
+        self, function: Callable[[int, np.ndarray], np.ndarray], points: np.ndarray, columns: int
+    ) -> np.ndarray:
         (along,) = self.physics.origins
         times = points[:, self.physics.inputs.index(along)]
         if (times > self.until).any():
@@ -93,7 +119,7 @@ class March:
         for slab in np.unique(slabs):
             here = slabs == slab
             placed = np.column_stack([points[here], np.full(here.sum(), self.starts[slab])])
-            found[here] = function(self.solutions[slab].theta, placed).reshape(-1, columns)
+            found[here] = function(int(slab), placed).reshape(-1, columns)
         return found
 
     def errors(self, seed: int = 0, directory: Path = Path()) -> dict[str, float]:
@@ -109,6 +135,46 @@ class MarchNumbers(Numbers):
     losses: list[Annotated[float, Field(ge=0)]]
     iterations: list[Count]
     seconds: list[Seconds]
+    under_way: dict[str, Any] | None = None
+    """The numbers of the run in the slab after them."""
+
+
+class _Within(Keeping):
+    """Keeps the run in a slab in the file of those that are done, which ``done`` gives."""
+
+    def __init__(self, outer: Keeping, done: Callable[[], State], found: tuple[Any, Mapping[str, Raw]] | None) -> None:
+        super().__init__(None)
+        self.path, self._outer, self._done, self._found = outer.path, outer, done, found
+
+    def __enter__(self) -> Keeping:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def content(self, resume: bool, numbers: type[AnyNumbers], most: int) -> tuple[AnyNumbers, dict[str, Raw]] | None:
+        """Of the run that was under way."""
+        if self._found is None:
+            return None
+        try:
+            return numbers.model_validate(self._found[0]), dict(self._found[1])
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, ("under_way", *first["loc"])))
+            raise CheckpointError(f"{self.path}: {where}: found {quote(first['input'])}: {first['msg']}") from None
+
+    def pause(self, state: Callable[[], State | None]) -> None:
+        """With the slabs that are done."""
+        self._outer.pause(lambda: None if (found := state()) is None else self._with(found))
+
+    def write(self, state: State) -> None:
+        """With the slabs that are done."""
+        self._outer.write(self._with(state))
+
+    def _with(self, inner: State) -> State:
+        done = self._done()
+        numbers = done.numbers.model_copy(update={"under_way": inner.numbers.model_dump()})
+        return State(numbers, {**done.tensors, **{f"{WITHIN}{name}": t for name, t in inner.tensors.items()}})
 
 
 @called(SpecError)
@@ -123,8 +189,8 @@ def march(
     """Solve the slabs of a spec one after the other, each from the parameters of the last.
 
     ``settings`` are those of one slab, its seconds too; ``each`` is called after every slab. ``state`` is a file that
-    keeps the slabs that are done; with ``resume`` the same call goes on after them: a slab that was broken off begins
-    again. Ctrl-C ends it with the slabs so far, the last one as far as it came.
+    keeps the slabs that are done and where the one under way stands; with ``resume`` the same call goes on from there.
+    Ctrl-C ends it with the slabs so far, the last one as far as it came.
 
     >>> decay = Physics.from_spec({
     ...     "inputs": {"t": [0, 4]}, "unknowns": "u", "layers": [{"dense": 6, "activation": "tanh"}, {"dense": 1}],
@@ -150,37 +216,40 @@ def march(
             "equations": digest(*equations),
             "points": digest(slabs.starts, *slabs.problem.content.values()),
             "parameters": digest(theta),
-            "settings": digest(settings.model_dump_json()),
+            "settings": digest(settings.model_dump_json(), str(spec.resampling), str(spec.balance)),
         }
-        done = _done(keeping, resume, begun_with, len(slabs.starts), theta.size)
+        most = max(method.most(theta.size) for method in settings.schedule) + (len(slabs.starts) + 4) * theta.size
+        content = sum(array.nbytes for array in slabs.problem.content.values())
+        done, under_way = _done(keeping, resume, begun_with, len(slabs.starts), theta.size, 8 * most + content)
 
-        def reached() -> State | None:
+        def reached() -> State:
             numbers = MarchNumbers(
                 begun_with=begun_with,
                 losses=[one.loss for one in solutions],
                 iterations=[one.iterations for one in solutions],
                 seconds=[one.seconds for one in solutions],
             )
-            return State(numbers, {"theta": np.array([one.theta for one in solutions])}) if solutions else None
+            return State(numbers, {"theta": np.array([one.theta for one in solutions])} if solutions else {})
 
         for number, start in enumerate(slabs.starts):
             slabs.move(start)
             if number < len(done):
                 found = done[number]
             else:
+                within = _Within(keeping, reached, under_way if number == len(done) else None)
                 found = solve(
                     slabs.problem, theta, methods=settings.schedule, seconds=settings.seconds, progress=progress,
-                    callback=lambda _: keeping.pause(reached),
+                    renewals=renewals(spec, settings.seed, slabs.drawn), state=within, resume=True,
                 )  # fmt: skip
             if found.stopped == INTERRUPTED:
                 solutions.append(found)
                 break
             theta = found.theta
-            slabs.end(theta, start)
+            slabs.end(theta)
             solutions.append(found)
             each(number, found)
-            if number >= len(done) and (finished := reached()) is not None:
-                keeping.write(finished)
+            if number >= len(done):
+                keeping.write(reached())
         keeping.end(solutions[-1].stopped)
     count = len(solutions)
     until = slabs.starts[count] if count < len(slabs.starts) else inf
@@ -192,60 +261,89 @@ class _Slabs:
 
     def __init__(self, physics: Physics, spec: PhysicsSpec, seed: int) -> None:
         ((along, count),) = spec.slabs.items()
-        self.low, high = spec.inputs[along]
-        self.length = (high - self.low) / count
-        self.starts = self.low + (high - self.low) * np.arange(count) / count
-        self.column, inputs = physics.inputs.index(along), len(spec.inputs)
-        first, self.model, self.names = spec.first_slab(), physics.compile(), list(spec.on_points)
-        drawn = [
-            first.points(name, part.points or 1, seed + n) for n, (name, part) in enumerate(spec.on_points.items())
-        ]
-        self.places = [np.column_stack([points[:, :inputs], np.full(len(points), self.low)]) for points in drawn]
-        self.data = [points[:, inputs:] for points in drawn]
-        self.carried = []
-        for number, name in enumerate(self.names):
+        low, high = spec.inputs[along]
+        self.low, self.start, self.thetas = low, low, list[np.ndarray]()
+        self.starts = low + (high - low) * np.arange(count) / count
+        self.first, self.model, self.names = spec.first_slab(), physics.compile(), list(spec.on_points)
+        self.column, self.inputs, self.length = physics.inputs.index(along), len(spec.inputs), spec.slab_length
+        self.beginnings, self.initial = _beginnings(physics), dict[str, CompiledFunction]()
+        for name in self.names:
             if given := spec.initial(name):
-                values = physics.formulas([one.value for one in given])
-                self.data[number] = values(np.ascontiguousarray(self.places[number][:, :-1]))
-                self.carried.append(number)
-        self.problem = self.model.least_squares(*(np.hstack(pair) for pair in zip(self.places, self.data)))
+                self.initial[name] = physics.formulas([one.value for one in given])
+        parts = enumerate(spec.on_points.items())
+        self.points = [self.first.points(name, part.points or 1, seed + n) for n, (name, part) in parts]
+        self.places = [self._placed(points, low) for points in self.points]
+        self.begun = [self.beginnings.first(*pair) for pair in zip(self.names, self.places)]
+        self.problem = self.model.least_squares(*map(self._columns, range(len(self.names))))
+        self.scale = self.problem.scale.copy()
 
     def move(self, start: float) -> None:
-        """To the slab that begins there."""
-        for part, begun in enumerate(self.places):
-            moved = begun.copy()
-            moved[:, self.column] += start - self.low
-            moved[:, -1] = start
-            self.problem.replace(part, [moved, self.data[part]] if self.data[part].shape[1] else [moved])
+        """To the slab that begins there, on the points and with the weights that the first one has."""
+        self.start = start
+        for part, points in enumerate(self.points):
+            self.places[part] = self._placed(points, start)
+            self.problem.replace(part, self.model.arrays(self.names[part], self._columns(part)))
+        self.problem.rescale(slice(None), self.scale)
 
-    def end(self, theta: np.ndarray, start: float) -> None:
+    def end(self, theta: np.ndarray) -> None:
         """The next slab begins with what this one ends with."""
-        for part in self.carried:
-            name, places = self.names[part], self.places[part]
-            self.data[part] = _ended(self.model, name, theta, places, self.column, start, self.length)
+        self.thetas.append(theta)
+        for part, (name, places) in enumerate(zip(self.names, self.places)):
+            self.begun[part] = self.beginnings.after(name, self.begun[part], theta, places, self.start)
+
+    def drawn(self, name: str, count: int, seed: int) -> np.ndarray:
+        """Other points of a residual in this slab, with what belongs to them."""
+        points = self.first.points(name, count, seed)
+        places = self._placed(points, self.start)
+        return self._with(name, points, places, self.beginnings.at(name, places, self.thetas, self.starts))
+
+    def _columns(self, part: int) -> np.ndarray:
+        return self._with(self.names[part], self.points[part], self.places[part], self.begun[part])
+
+    def _with(self, name: str, points: np.ndarray, places: np.ndarray, begun: np.ndarray) -> np.ndarray:
+        """Places and what belongs to them: normals or initial values, and what is built in."""
+        data = self._initial(name, places) if name in self.initial else points[:, self.inputs :]
+        return np.hstack([places, data, begun])
+
+    def _initial(self, name: str, places: np.ndarray) -> np.ndarray:
+        """The values and slopes that a slab begins with: those that the last one ended with."""
+        if not self.thetas:
+            return np.asarray(self.initial[name](np.ascontiguousarray(places[:, :-1]))).reshape(len(places), -1)
+        end = np.array(places)
+        end[:, -1] = self.start - self.length
+        (residual,) = (one for one in self.model.physics.residuals if one.name == name)
+        # What the residual leaves over of values that are 0.
+        nothing = np.zeros((len(end), len(residual.data)))
+        return np.asarray(self.model.rows[name](self.thetas[-1], end, nothing)).reshape(len(end), -1)
+
+    def _placed(self, points: np.ndarray, start: float) -> np.ndarray:
+        """Points that were drawn in the first slab in the one that begins there."""
+        places = np.column_stack([points[:, : self.inputs], np.full(len(points), start)])
+        places[:, self.column] += start - self.low
+        return places
 
 
-def _done(keeping: Keeping, resume: bool, begun_with: Mapping[str, str], slabs: int, size: int) -> list[Solution]:
-    """The slabs that a file has."""
-    found = keeping.content(resume, MarchNumbers, 8 * slabs * size)
-    if found is None:
-        return []
-    numbers, raw = found
+def _beginnings(physics: Physics) -> Beginnings:
+    assert physics.spec is not None
+    return Beginnings(physics, physics.spec)
+
+
+def _done(
+    keeping: Keeping, resume: bool, begun_with: Mapping[str, str], slabs: int, size: int, most: int
+) -> tuple[list[Solution], tuple[Any, Mapping[str, Raw]] | None]:
+    """The slabs that a file has, and what it has of the run in the next one."""
+    content = keeping.content(resume, MarchNumbers, most)
+    if content is None:
+        return [], None
+    numbers, raw = content
     keeping.require_same(numbers.begun_with, begun_with)
     count = len(numbers.losses)
-    same = count == len(numbers.iterations) == len(numbers.seconds) and 1 <= count <= slabs
+    same = count == len(numbers.iterations) == len(numbers.seconds) and count <= slabs
     keeping.require(same, f"{count} losses of {slabs} slabs, and {len(numbers.iterations)} numbers of iterations")
-    theta = keeping.tensors(raw, {"theta": Expected("float64", (count, size))})["theta"]
+    inside = [name for name in raw if name.startswith(WITHIN) and numbers.under_way is not None]
+    within = {name.removeprefix(WITHIN): raw[name] for name in inside}
+    own = {name: one for name, one in raw.items() if name not in inside}
+    theta = keeping.tensors(own, {"theta": Expected("float64", (count, size))} if count else {}).get("theta", ())
     rows = zip(theta, numbers.losses, numbers.iterations, numbers.seconds)
-    return [Solution(np.array(one), loss, made, spent, DONE) for one, loss, made, spent in rows]
-
-
-def _ended(
-    model: PhysicsModel, name: str, theta: np.ndarray, places: np.ndarray, column: int, start: float, length: float
-) -> np.ndarray:
-    """What a slab ends with at the places of initial values: what their residual leaves over of values that are 0."""
-    end = places.copy()
-    end[:, column], end[:, -1] = start + length, start
-    (residual,) = (one for one in model.physics.residuals if one.name == name)
-    nothing = np.zeros((len(end), len(residual.data)))
-    return np.asarray(model.rows[name](theta, end, nothing)).reshape(len(end), -1).copy()
+    done = [Solution(np.array(one), loss, made, spent, DONE) for one, loss, made, spent in rows]
+    return done, None if numbers.under_way is None else (numbers.under_way, within)

@@ -201,14 +201,13 @@ class Physics:
         residuals = tuple(
             _carried(name, initial, part.weight)
             if (initial := spec.initial(name))
-            else Residual(name, part.equations, part.weight, spec.data(name))
+            else Residual(name, part.equations, part.weight, (*spec.data(name), *spec.begun_data(name)))
             for name, part in spec.on_points.items()
         )
         periods = {name: spec.inputs[name][1] - spec.inputs[name][0] for name in spec.periodic}
-        origins = {along: f"{along}origin" for along in spec.slabs}
-        inputs = (*spec.inputs, *origins.values())
+        inputs = (*spec.inputs, *spec.origins.values())
         return cls(
-            inputs, spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods, origins,
+            inputs, spec.unknowns, spec.layers, residuals, spec.coefficients, spec, spec.forms, periods, spec.origins,
             spec.features,
         )  # fmt: skip
 
@@ -430,7 +429,9 @@ class Physics:
             parts = (pair.values, pair.multiplier) if isinstance(pair, Form) else pair
             if not isinstance(parts, (tuple, list)) or len(parts) != 2:
                 raise SpecError(f"forms.{name}: expected (g, d) of u = g + d·N, found {quote(pair)}")
-            found[name] = Form(*(_of_inputs(part, symbols, f"forms.{name}") for part in parts))
+            beginning = pair.beginning if isinstance(pair, Form) else None
+            values, multiplier = (_of_inputs(part, symbols, f"forms.{name}") for part in parts)
+            found[name] = Form(values, multiplier, beginning)
         return found
 
     def _checked_periods(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 from sympy import Expr, Symbol
 
-from symnn.conditions import Form, Given, forms_of, read_condition, read_value
+from symnn.conditions import NOTHING, Form, Given, forms_of, read_condition, read_value
 from symnn.distances import distance
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
@@ -25,7 +25,7 @@ from symnn.models import PartError, SpecModel, one_of
 from symnn.points import KINDS, Towards, checked_range, checked_values, few_values, sample, sample_boundary
 from symnn.regions import Ball, Polygon, Region
 from symnn.renewal import BALANCES, Balance, Resampling
-from symnn.residuals import Language, checked_name
+from symnn.residuals import LAPLACIAN, Language, Value, checked_name
 from symnn.shapes import features, numbers
 from symnn.spec import Layers, checked_parameters, read_spec
 from symnn.suggest import quote, unknown
@@ -57,7 +57,7 @@ def _balance(value: object) -> object:
     if value is None or isinstance(value, Balance):
         return value
     if not isinstance(given, Mapping) or len(given) != 1:
-        raise FieldError(f"expected gradient_norms or attention, or {{name: settings}}, found {quote(value)}")
+        raise FieldError(f"expected {', '.join(BALANCES)}, or {{name: settings}}, found {quote(value)}")
     ((name, settings),) = given.items()
     if name not in BALANCES:
         raise FieldError(unknown("balance", str(name), BALANCES))
@@ -425,8 +425,10 @@ class PhysicsSpec(SpecModel):
                 expected = f"values of {given} from {least:.15g} to {most:.15g}, its range"
                 raise FieldError(f"expected {expected}, found {low:.15g} to {high:.15g}", where)
         for name, residual in self.residuals.items():
-            fixed = {"at": residual.at, "towards": residual.towards, "boundary": residual.boundary}
-            for field, givens in fixed.items():
+            if residual.towards and self._rim(name):
+                found = f"found towards {next(iter(residual.towards))}, expected none on the boundary of the domain"
+                raise FieldError(found, ("residuals", name, "towards"))
+            for field, givens in {"at": residual.at, "boundary": residual.boundary}.items():
                 inside = [given for given in givens if given in self.domain.of]
                 if inside and not (field == "boundary" and self._rim(name)):
                     expected = f"inputs that the domain has not, or boundary: [{', '.join(self.domain.of)}]"
@@ -438,7 +440,7 @@ class PhysicsSpec(SpecModel):
         language = Language(tuple(self.inputs), self.unknowns)
         conditions, rims = [], {}
         for name, part in self.residuals.items():
-            for text in part.equations if part.hard else ():
+            for text in part.equations if part.hard and not self._begins(part) else ():
                 try:
                     equation = language.parse(text, "")
                     if part.boundary:
@@ -451,48 +453,105 @@ class PhysicsSpec(SpecModel):
                 except FieldError as error:
                     raise error.within("residuals", name, "hard") from None
         try:
-            return forms_of(conditions, self.inputs, rims)
+            found = forms_of(conditions, self.inputs, rims)
+            for about, initial in self.begun.items():
+                form, origin = found.get(about, NOTHING), self.origins[initial[0].variable]
+                found[about] = form.beginning_with(initial, origin, self.slab_length)
         except FieldError as error:
             raise error.within("residuals") from None
+        return found
+
+    @property
+    def origins(self) -> dict[str, str]:
+        """The input that is cut into slabs, and the name of the one that says where its slab begins."""
+        return {along: f"{along}origin" for along in self.slabs}
+
+    @property
+    def slab_length(self) -> float:
+        """How long a slab is."""
+        ((along, count),) = self.slabs.items()
+        low, high = self.inputs[along]
+        return (high - low) / count
+
+    def _begins(self, part: ResidualSpec) -> bool:
+        """Whether a residual is about the beginning of the first slab."""
+        return any(dict(part.at) == {along: [self.inputs[along][0]]} for along in self.slabs)
 
     def initial(self, name: str) -> list[Given]:
-        """What a residual says of the beginning of the first slab; nothing if it is about something else."""
+        """What a residual that is not hard says of the beginning of the first slab; nothing if it is about another."""
         part = self.residuals[name]
-        if not self.slabs or part.hard or dict(part.at) != {(along := next(iter(self.slabs))): [self.inputs[along][0]]}:
-            return []
-        language = self._language(name)
+        return [] if part.hard or not self._begins(part) else [one for _, one in self._read(name)]
+
+    @property
+    def begun(self) -> dict[str, list[Given]]:
+        """By unknown, what hard residuals say of the beginning of the first slab."""
+        found: dict[str, list[Given]] = {}
+        for name, part in self.residuals.items():
+            for about, given in self._read(name) if part.hard and self._begins(part) else ():
+                found.setdefault(about, []).append(given)
+        return found
+
+    def _read(self, name: str) -> list[tuple[str, Given]]:
+        """What a residual says of unknowns at values of one input."""
+        language, part = self._language(name), self.residuals[name]
         read = (read_condition(language.parse(text, ""), language, part.at) for text in part.equations)
-        return [one for _, given in read for one in given]
+        return [(unknown, one) for unknown, given in read for one in given]
+
+    def begun_data(self, name: str) -> tuple[str, ...]:
+        """The names of what a residual needs to know of what its unknowns begin with."""
+        forms = self.forms if self.begun else {}
+        pairs = ((forms[unknown].beginning, unknown, letters) for unknown, letters in self.begun_values(name))
+        return tuple(data for one, unknown, letters in pairs if one is not None for data in one.data(unknown, letters))
+
+    def begun_values(self, name: str) -> list[tuple[str, tuple[str, ...]]]:
+        """Of which unknowns that is, and of their derivatives by which inputs other than the time."""
+        begun = self.begun
+        values = [one for one in self.values(name) if one.unknown in begun] if begun else []
+        return list(dict.fromkeys((v.unknown, tuple(a for a in v.letters if a not in self.slabs)) for v in values))
+
+    def values(self, name: str) -> list[Value]:
+        """The unknowns and derivatives that the equations of a residual have."""
+        language = self._language(name)
+        equations = [language.parse(text, "") for text in self.residuals[name].equations]
+        return [one for equation in equations for one in language.values(equation).values()]
 
     def first_slab(self) -> PhysicsSpec:
         """The same with the range of the first slab alone."""
-        ((along, count),) = self.slabs.items()
-        low, high = self.inputs[along]
-        return self.model_copy(update={"inputs": {**self.inputs, along: (low, low + (high - low) / count)}})
+        (along,) = self.slabs
+        low = self.inputs[along][0]
+        return self.model_copy(update={"inputs": {**self.inputs, along: (low, low + self.slab_length)}})
 
     def _check_slabs(self) -> None:
         if len(self.slabs) != 1 or next(iter(self.slabs)) not in self.inputs:
             raise FieldError(f"expected one of the inputs, found {', '.join(self.slabs)}", ("slabs",))
         ((along, _),) = self.slabs.items()
-        beside = {"coefficients": self.coefficients, "resampling": self.resampling, "balance": self.balance}
-        for field, given in beside.items():
-            if given:
-                raise FieldError(f"found {field} beside slabs, expected one of them", (field,))
+        if self.coefficients:
+            raise FieldError("found coefficients beside slabs, expected one of them", ("coefficients",))
         if along in self.periodic or (self.domain is not None and along in self.domain.of):
             raise FieldError(f"expected an input that is not periodic and not of the domain, found {along}", ("slabs",))
         for name, part in self.residuals.items():
-            if part.measured or (part.hard and along in part.at):
-                found = "measured" if part.measured else "hard"
-                raise FieldError(f"found {found}, expected points, in slabs", ("residuals", name, found))
+            if part.measured:
+                raise FieldError("found measured, expected points, in slabs", ("residuals", name, "measured"))
+            if part.hard and along in part.at and not self._begins(part):
+                expected = f"values at {along} = {self.inputs[along][0]:.15g}, where the first slab begins"
+                raise FieldError(f"expected {expected}", ("residuals", name, "hard"))
         try:
-            begins = [name for name in self.residuals if self.initial(name)]
+            begun = self.begun
+            soft = [u for name, part in self.residuals.items() if self.initial(name) for u, _ in self._read(name)]
         except FieldError as error:
             raise error.within("slabs") from None
-        if not begins:
-            expected = (
-                f"a residual at {along}: {self.inputs[along][0]:.15g} that is not hard, which each slab begins with"
-            )
+        if not begun and not soft:
+            expected = f"a residual at {along}: {self.inputs[along][0]:.15g}, which each slab begins with"
             raise FieldError(f"expected {expected}, found none", ("slabs",))
+        if twice := sorted(begun.keys() & set(soft)):
+            raise FieldError(f"found initial values of {twice[0]} that are hard beside such that are not", ("slabs",))
+        home = Language(tuple(self.inputs), self.unknowns).home
+        for name in self.on_points:
+            for one in self.values(name):
+                if one.unknown in begun and (one.place != home or (LAPLACIAN in one.letters and along in one.letters)):
+                    found = f"{one.unknown} at another place" if one.place != home else f"a laplacian with {along}"
+                    expected = "what is at the point itself, with hard initial values in slabs"
+                    raise FieldError(f"found {found}, expected {expected}", ("residuals", name, "equation"))
 
     def _on_rim(self, name: str, equation: Expr, language: Language) -> tuple[str, Form]:
         """The unknown whose value on the rim of the domain an equation gives, and u = value + d·N."""

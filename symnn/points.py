@@ -13,7 +13,7 @@ import numpy as np
 
 from symnn.errors import DataError, FieldError
 from symnn.given import MOST, called, one_of, whole_number
-from symnn.regions import Region
+from symnn.regions import LEAST_PART, Region
 from symnn.suggest import quote
 
 
@@ -61,8 +61,8 @@ def sample(
 
     ``kind`` is ``latin_hypercube`` (McKay, Beckman, Conover 1979: of ``count`` equal pieces of each range every one has
     a point), ``sobol`` or ``halton`` (sequences of low discrepancy, scrambled), or ``uniform``. Lists of values go side
-    by side: the first point has the first value of each. ``towards`` has points of a range, by the number of its input,
-    gather at a place.
+    by side: the first point has the first value of each. ``towards`` has points gather at a place of an input, by its
+    number. Those of a region are then the points of the box around it that lie inside.
 
     >>> sample([(-1.0, 1.0), [0.0]], 3).shape
     (3, 2)
@@ -82,7 +82,7 @@ def sample(
     Traceback (most recent call last):
     symnn.errors.DataError: sample: ranges[0]: expected a range [lowest, highest], found (1, 0)
     """
-    pieces = _pieces("sample", ranges, count, seed, kind)
+    pieces = _gathered(_pieces("sample", ranges, count, seed, kind), towards)
     part = prod(piece.part for piece in pieces if isinstance(piece, Region))
     drawn = count if part == 1 else ceil(count / part)
     starts = np.cumsum([0, *(piece.dimension if isinstance(piece, Region) else 1 for piece in pieces)]).tolist()
@@ -160,6 +160,60 @@ def _pieces(what: str, ranges: object, count: object, seed: object, kind: object
     return pieces
 
 
+@dataclass(frozen=True)
+class _Gathered(Region):
+    """A region with other points inside: those of the box around it, each input spread towards a place."""
+
+    region: Region
+    towards: Mapping[int, Towards]
+
+    @property
+    def box(self) -> tuple[tuple[float, float], ...]:
+        return self.region.box
+
+    @property
+    def filled(self) -> float:
+        return self.region.filled
+
+    @property
+    def part(self) -> float:
+        return self.filled
+
+    def inside(self, even: np.ndarray) -> np.ndarray:
+        columns = zip(even.T, self.box)
+        found = np.column_stack(
+            [_spread(column, ends, self.towards.get(n)) for n, (column, ends) in enumerate(columns)]
+        )
+        found[~self.contains(found)] = np.nan
+        return found
+
+    def boundary(self, even: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.region.boundary(even)
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        return self.region.contains(points)
+
+
+def _gathered(pieces: Sequence[_Piece], towards: Mapping[int, Towards]) -> list[_Piece]:
+    """The pieces, of which regions have their points gather as they should."""
+    found, first = list[_Piece](), 0
+    for piece in pieces:
+        width = piece.dimension if isinstance(piece, Region) else 1
+        own = {number - first: place for number, place in towards.items() if first <= number < first + width}
+        if isinstance(piece, Region) and own:
+            if not piece.filled >= LEAST_PART:
+                expected = f"a region that fills {LEAST_PART:g} of the box around it or more"
+                raise DataError(f"sample: towards: expected {expected}, found one that fills {piece.filled:.2g}")
+            piece = _Gathered(piece, own)
+        found.append(piece)
+        first += width
+    return found
+
+
+def _spread(even: np.ndarray, ends: tuple[float, float], towards: Towards | None) -> np.ndarray:
+    return (towards or Towards(0.0, 0.0)).spread(even, *ends)
+
+
 def _width(piece: _Piece) -> int:
     """How many even numbers it takes a point."""
     if isinstance(piece, Region):
@@ -178,7 +232,7 @@ def _inside(piece: _Piece, even: np.ndarray, towards: Towards | None) -> np.ndar
     if isinstance(piece, Region):
         return piece.inside(even)
     if isinstance(piece, tuple):
-        return (towards or Towards(0.0, 0.0)).spread(even, *piece)
+        return _spread(even, piece, towards)
     return np.resize(piece, len(even))[:, None]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import gamma, pi
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from symnn.suggest import quote
 MOST_CORNERS = 1000
 """Of a polygon with its holes: each edge is held to each other."""
 LEAST_PART = 1e-3
-"""Of the smallest box around a polygon, which it has to fill: the points of the rest are drawn in vain."""
+"""Of the smallest box around a region, which it has to fill: the points of the rest are drawn in vain."""
 
 
 class Region(ABC):
@@ -36,6 +37,11 @@ class Region(ABC):
     def dimension(self) -> int:
         """The number of its inputs."""
         return len(self.box)
+
+    @property
+    @abstractmethod
+    def filled(self) -> float:
+        """The part of the box that it fills."""
 
     @property
     def part(self) -> float:
@@ -87,6 +93,12 @@ class Ball(Region):
     def box(self) -> tuple[tuple[float, float], ...]:
         """The cube around it."""
         return tuple((at - self.radius, at + self.radius) for at in self.centre)
+
+    @property
+    def filled(self) -> float:
+        """π^(n/2)/(2ⁿ·Γ(n/2 + 1)) with n inputs."""
+        half = self.dimension / 2
+        return float(pi**half / gamma(half + 1) / 2**self.dimension)
 
     def inside(self, even: Floats) -> Floats:
         """One coordinate after the other."""
@@ -153,9 +165,9 @@ class Polygon(Region):
         for number, hole in enumerate(holes):
             if not _odd(hole, *_edges_of([outer])).any():
                 raise DataError(f"polygon: holes[{number}]: expected a hole inside the corners, found one outside")
-        if not self.part >= LEAST_PART:
+        if not self.filled >= LEAST_PART:
             expected = f"a polygon that fills at least {LEAST_PART:g} of the box around it"
-            raise DataError(f"polygon: expected {expected}, found one that fills {self.part:.2g}")
+            raise DataError(f"polygon: expected {expected}, found one that fills {self.filled:.2g}")
 
     @classmethod
     def of(cls, shape: Any) -> Polygon:
@@ -195,9 +207,14 @@ class Polygon(Region):
         return tuple(zip(low, high))
 
     @property
-    def part(self) -> float:
+    def filled(self) -> float:
         """Its area over that of the box."""
         return self.area / float(np.prod(np.ptp(self.corners, axis=0)))
+
+    @property
+    def part(self) -> float:
+        """All that is placed in the box."""
+        return self.filled
 
     def inside(self, even: Floats) -> Floats:
         """Points of the box; nan where one is outside."""

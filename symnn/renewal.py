@@ -92,18 +92,42 @@ class GradientNorms(Balance):
 
     def renew(self, problem: LeastSquares, theta: np.ndarray, number: int) -> None:
         """Set the scale of each part."""
-        weights = [float(problem.scale[rows][0]) ** 2 * part.points for part, rows in zip(problem.parts, problem.where)]
-        norms = []
+        weights, norms = weights_of(problem), []
         r = problem.residuals(theta)
         for rows, weight in zip(problem.where, weights):
             alone = np.zeros(problem.size)
             alone[rows] = r[rows]
             norms.append(float(np.linalg.norm(problem.transposed_times(theta, alone))) / weight)
-        total = sum(norms)
-        for part, rows, weight, norm in zip(problem.parts, problem.where, weights, norms):
-            if norm > 0:
-                new = (1 - self.rate) * weight + self.rate * total / norm
-                problem.rescale(rows, (new / part.points) ** 0.5)
+        move_weights(problem, self.rate, norms)
+
+
+class TangentKernel(Balance):
+    """Weights of parts that are learnt as fast: Wang, Yu, Perdikaris, When and why PINNs fail to train, 2022.
+
+    The weight of part k becomes (1 − rate)·weight + rate·Σ m_j/m_k, m the mean of ‖∂r/∂θ‖² over its unweighted rows:
+    of the diagonal of the neural tangent kernel, the rate at which gradient descent brings a row to 0.
+    """
+
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.5
+
+    def renew(self, problem: LeastSquares, theta: np.ndarray, number: int) -> None:
+        """Set the scale of each part."""
+        squares = problem.squares(theta)
+        means = [squares[rows].sum() / weight for rows, weight in zip(problem.where, weights_of(problem))]
+        move_weights(problem, self.rate, means)
+
+
+def weights_of(problem: LeastSquares) -> list[float]:
+    """The weights that the parts have."""
+    return [float(problem.scale[rows][0]) ** 2 * part.points for part, rows in zip(problem.parts, problem.where)]
+
+
+def move_weights(problem: LeastSquares, rate: float, sizes: Sequence[float]) -> None:
+    """Each weight to (1 − rate)·weight + rate·Σ sizes/size, but where the size of a part is 0."""
+    total = sum(sizes)
+    for part, rows, weight, size in zip(problem.parts, problem.where, weights_of(problem), sizes):
+        if size > 0:
+            problem.rescale(rows, (((1 - rate) * weight + rate * total / size) / part.points) ** 0.5)
 
 
 class Attention(Balance):
@@ -126,5 +150,9 @@ class Attention(Balance):
                 problem.rescale(rows, first * attention)
 
 
-BALANCES: Mapping[str, type[Balance]] = {"gradient_norms": GradientNorms, "attention": Attention}
+BALANCES: Mapping[str, type[Balance]] = {
+    "gradient_norms": GradientNorms,
+    "tangent_kernel": TangentKernel,
+    "attention": Attention,
+}
 """By the names that specs give them."""

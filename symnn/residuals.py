@@ -2,7 +2,8 @@
 
 In a text derivatives are names: ``u_xx`` is ∂²u/∂x². In SymPy they are ``Derivative(u(x, t), x, 2)``. Both become an
 expression over one real symbol a name. At another place than the point itself, ``u(x + 1, t)`` or ``u_x(0, t)``, both
-become the undefined function of that name.
+become the undefined function of that name. Integrals, ``integral(u(s, t), s, 0, x)`` or SymPy's, become sums over such
+places: Gauss and Legendre's.
 """
 
 from __future__ import annotations
@@ -13,7 +14,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, product
 
-from sympy import Derivative, Eq, Expr, Function, Integer, Lambda, Limit, Order, Subs, Symbol, SympifyError, sympify
+import numpy as np
+from numpy.polynomial.legendre import leggauss
+from sympy import (
+    Add,
+    Derivative,
+    Eq,
+    Expr,
+    Float,
+    Function,
+    Integer,
+    Integral,
+    Lambda,
+    Limit,
+    Order,
+    Subs,
+    Symbol,
+    SympifyError,
+    sympify,
+)
 from sympy.concrete.expr_with_limits import ExprWithLimits
 from sympy.core.basic import Basic
 from sympy.core.function import AppliedUndef
@@ -34,11 +53,20 @@ MAX_DERIVATIVES = 2000
 LAPLACIAN = "laplacian"
 """What stands before the inputs in the letters of Σ ∂²u/∂x² over them."""
 
+INTEGRAL = "integral"
+NODES = 16
+"""Of an integral: exact for polynomials of degree 31."""
+MOST_NODES = 64
+MOST_OPERATIONS = 10_000
+"""At the nodes of an integral, which those inside it have made many."""
+
 MAX_NAME = 60
 """The length of the longest name of a residual."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_RESERVED = frozenset({"pi", LAPLACIAN, *FUNCTIONS})
+_RESERVED = frozenset({"pi", LAPLACIAN, INTEGRAL, *FUNCTIONS})
+_OVER = re.compile(r",\s*([A-Za-z][A-Za-z0-9]*)\s*,")
+"""What an integral may be over: a name between two commas."""
 _BINDING = (ExprWithLimits, Limit, Order, Lambda)
 """What takes an unknown at a whole range of places."""
 
@@ -186,7 +214,25 @@ class Language:
         arity = (len(self.inputs), len(self.inputs))
         placed = {**{name: (name, ()) for name in self.unknowns}, **self.derivatives}
         values = {name: FormulaFunction(self._placer(*value), arity) for name, value in placed.items()}
-        return {**FUNCTIONS, **values, LAPLACIAN: FormulaFunction(self._laplacian, (1, 1 + len(self.inputs)))}
+        return {
+            **FUNCTIONS,
+            **values,
+            LAPLACIAN: FormulaFunction(self._laplacian, (1, 1 + len(self.inputs))),
+            INTEGRAL: FormulaFunction(self._integral, (4, 5)),
+        }
+
+    def _integral(self, body: Expr, over: Expr, low: Expr, high: Expr, count: Expr | None = None) -> Expr:
+        """∫ body d(over) from low to high, by so many nodes."""
+        if not isinstance(over, Symbol) or over in self._variables.values():
+            raise ValueError(f"has {over} as what it is over; expected a name that is no input, unknown or number")
+        nodes = Integer(NODES) if count is None else count
+        if not isinstance(nodes, Integer) or not 1 <= nodes <= MOST_NODES:
+            raise ValueError(f"has {nodes} nodes; expected 1 to {MOST_NODES}")
+        if over in low.free_symbols | high.free_symbols:
+            raise ValueError(f"has ends with {over}; expected such that do not depend on it")
+        if (size := int(nodes) * sum(1 for _ in postorder(body))) > MOST_OPERATIONS:
+            raise ValueError(f"has {size:,} operations at its nodes; expected at most {MOST_OPERATIONS:,}")
+        return quadrature(body, over, low, high, int(nodes))
 
     def _laplacian(self, unknown: Expr, *by: Expr) -> Expr:
         """Σ ∂²u/∂x² over all inputs, or over neighbours among them."""
@@ -207,7 +253,9 @@ class Language:
         sign = re.search("==?", text)
         # the right side keeps its columns
         sides = [text[: sign.start()], " " * sign.end() + text[sign.end() :]] if sign else [text]
-        left, *right = (parse_formula(side, self._variables, self._functions, where) for side in sides)
+        over = {n: Symbol(n, real=True) for n in _OVER.findall(text) if n not in _RESERVED} if INTEGRAL in text else {}
+        variables = {**over, **self._variables}
+        left, *right = (parse_formula(side, variables, self._functions, where) for side in sides)
         return self._checked(left - right[0] if right else left, text, where)
 
     def read(self, equation: Basic, where: str) -> Expr:
@@ -217,6 +265,7 @@ class Language:
             raise SpecError(f"{where}: found an equation that is {expression} whatever the unknowns are")
         if not isinstance(expression, Expr) or getattr(expression, "is_Matrix", False):
             raise SpecError(f"{where}: expected an expression or an equality, found {of_type(equation)}")
+        expression = replace(expression, _quadratures(expression))
         self._check_derivatives(expression, where)
         expression = expression.doit()  # the derivative of a product becomes products of derivatives
         nodes = list(postorder(expression, _is_value))
@@ -299,3 +348,25 @@ class Language:
         except CodegenError as error:
             raise SpecError(f"{where}: {str(error).replace(_OUTPUT, 'the equation', 1)}") from None
         return expression
+
+
+def quadrature(body: Expr, over: Symbol, low: Expr, high: Expr, nodes: int = NODES) -> Expr:
+    """∫ body d(over) from low to high as a sum over the nodes of Gauss and Legendre.
+
+    >>> x, s = Symbol("x", real=True), Symbol("s", real=True)
+    >>> quadrature(3 * s**2, s, Integer(0), x, 2).expand().evalf(12)
+    1.0*x**3
+    """
+    middle, half = (low + high) / 2, (high - low) / 2
+    places = [(middle + half * Float(at), half * Float(w)) for at, w in zip(*map(np.ndarray.tolist, leggauss(nodes)))]
+    return Add(*[weight * body.subs(over, at) for at, weight in places])
+
+
+def _quadratures(expression: Expr) -> dict[Basic, Basic]:
+    """The sums that SymPy's integrals over one variable with two ends stand for, but those inside others."""
+    found: dict[Basic, Basic] = {}
+    for node in postorder(expression, lambda node: not node.args or isinstance(node, (Subs, *_BINDING))):
+        if isinstance(node, Integral) and len(node.limits) == 1 and len(node.limits[0]) == 3:
+            over, low, high = node.limits[0]
+            found[node] = quadrature(node.function, over, low, high)
+    return found

@@ -515,17 +515,17 @@ def solve_spec(
     model = physics.compile()
     points = points_of(spec, settings.seed, directory)
     theta = physics.initial_parameters(settings.seed)
-    renewals = _renewals(spec, settings.seed)
+    changes = renewals(spec, settings.seed, spec.points)
     measures: dict[str, Callable[[np.ndarray], float]] = {}
     if (reference := reference_of(physics, settings.seed, directory)) is not None:
         measures["error"] = lambda theta: max(reference.errors(model, theta).values())
     keep = {"state": state, "resume": resume, "callback": callback, "progress": progress}
-    if not renewals and not any(one.needs_rows for one in settings.schedule):
+    if not changes and not any(one.needs_rows for one in settings.schedule):
         found = _solve(model.objective(*points), theta, settings, measures=measures, **keep)  # type: ignore[arg-type]
         return found, model.losses(found.theta, *points)
     problem = model.least_squares(*points)
     measures = {"held_out": _held_out(model, settings.seed + OTHER), **measures}
-    found = _solve(problem, theta, settings, renewals=renewals, measures=measures, **keep)  # type: ignore[arg-type]
+    found = _solve(problem, theta, settings, renewals=changes, measures=measures, **keep)  # type: ignore[arg-type]
     left = problem.unscaled(found.theta)
     parts = zip(spec.on_points.items(), problem.where, problem.parts)
     return found, {name: part.weight * float(left[rows] @ left[rows]) / p.points for (name, part), rows, p in parts}
@@ -576,10 +576,11 @@ def _held_out(model: PhysicsModel, seed: int) -> Callable[[np.ndarray], float]:
     return loss
 
 
-def _renewals(spec: PhysicsSpec, seed: int) -> list[Renewal]:
+def renewals(spec: PhysicsSpec, seed: int, points: Callable[[str, int, int], np.ndarray]) -> list[Renewal]:
+    """What changes points and weights as a spec says, with ``points(name, count, seed)`` of a residual."""
     found: list[Renewal] = []
     if spec.resampling is not None:
-        samplers = [None if part.measured else partial(spec.points, name) for name, part in spec.on_points.items()]
+        samplers = [None if part.measured else partial(points, name) for name, part in spec.on_points.items()]
         found.append(Resampled(spec.resampling, samplers, seed))
     if spec.balance is not None:
         found.append(spec.balance)

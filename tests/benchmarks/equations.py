@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import symnn
+from symnn.methods import method
 from tests.benchmarks import spectral
 
 SPECS = Path(__file__).parents[2] / "examples" / "equations"
@@ -71,8 +72,8 @@ def relative(found: np.ndarray, exact: np.ndarray) -> float:
     return float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
 
 
-def solved(target: Target, seed: int, seconds: float | None = None) -> Run:
-    """One seed, for so many seconds or those of the target."""
+def solved(target: Target, seed: int, seconds: float | None = None, other: str | None = None) -> Run:
+    """One seed, for so many seconds or those of the target, by the methods of the spec or by another one."""
     limit = target.seconds if seconds is None else seconds
     curve: list[tuple[float, float]] = []
     begun = time.process_time()
@@ -98,7 +99,8 @@ def solved(target: Target, seed: int, seconds: float | None = None) -> Run:
             measuring += time.process_time() - now
         return spent > limit
 
-    methods = [one.model_copy(update={"seconds": None, "iterations": 10**9}) for one in spec.solver.schedule]
+    schedule = spec.solver.schedule if other is None else [method(other)]
+    methods = [one.model_copy(update={"seconds": None, "iterations": 10**9}) for one in schedule]
     found = symnn.solve(problem, physics.initial_parameters(seed), methods=methods, callback=look, progress=False)
     curve.append((time.process_time() - begun - measuring, relative(model.predict(found.theta, points)[:, 0], exact)))
     return Run(seed, tuple(curve), found.loss, found.iterations)
@@ -123,8 +125,10 @@ def summary(target: Target, runs: Sequence[Run], say: Callable[[str], None]) -> 
         f"{statistics.median(times):.1f} s (asked: {target.seconds:g} s)")  # fmt: skip
 
 
-def solve_all(names: Sequence[str], seeds: int, seconds: float | None, say: Callable[[str], None]) -> None:
-    """The tables of these specs, or of all that do not take long."""
+def solve_all(
+    names: Sequence[str], seeds: int, seconds: float | None, say: Callable[[str], None], other: str | None = None
+) -> None:
+    """The tables of these specs, or of all that do not take long; by another method than theirs, if one is named."""
     chosen = [t for t in TARGETS if (t.name in names if names else not t.long)]
     for target in chosen:
         begun = time.process_time()
@@ -141,6 +145,6 @@ def solve_all(names: Sequence[str], seeds: int, seconds: float | None, say: Call
             say(f"  without a network, {how}: {off:.1e} in {statistics.median(times) * 1e3:.1f} ms")
         runs = []
         for seed in range(seeds):
-            runs.append(solved(target, seed, seconds))
+            runs.append(solved(target, seed, seconds, other))
             report(target, runs[-1], say)
         summary(target, runs, say)

@@ -1,4 +1,4 @@
-"""Differential equations: ``python -m tests.benchmarks.physics [NAME …] [--seeds N]``.
+"""Differential equations: ``python -m tests.benchmarks.physics [NAME …] [--seeds N] [--method NAME]``.
 
 One iteration of Levenberg-Marquardt beside JAX, then the specs of ``examples/equations`` solved from several seeds, see
 ``tests/benchmarks/equations.py``. Before them case H, the Burgers equation as a loss.
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -280,10 +281,13 @@ def measure_iteration(seconds: float, say: Callable[[str], None]) -> bool:
 
 def measure_single(say: Callable[[str], None]) -> None:
     """Print the error of Burgers' equation with residuals and J in float64 and in float32, all sums in float64, and how
-    far a factor of JᵀJ in float32 is from solving the systems of float64."""
+    far other factors are from solving the systems of float64: of JᵀJ in float32, one step back, of half of the rows."""
+    from scipy.linalg.blas import dsyrk
+
     import symnn
     from symnn.solving import points_of
     from tests.benchmarks.equations import SPECS, TARGETS, relative
+    from tests.benchmarks.timing import interleaved
 
     physics = symnn.Physics.from_spec(SPECS / "burgers.yaml")
     (target,) = (one for one in TARGETS if one.name == "burgers")
@@ -295,23 +299,45 @@ def measure_single(say: Callable[[str], None]) -> None:
         model = physics.compile(dtype)
         problem = model.least_squares(*points_of(physics.spec, 0))
         for iterations in (30, 150):
-            method = settings.model_copy(update={"iterations": iterations, "seconds": None})
-            found = symnn.solve(problem, physics.initial_parameters(0), methods=[method], progress=False)
+            method, trail = settings.model_copy(update={"iterations": iterations, "seconds": None}), list[np.ndarray]()
+            found = symnn.solve(
+                problem, physics.initial_parameters(0), methods=[method], progress=False,
+                callback=lambda one, trail=trail: trail.append(one.theta),  # type: ignore[misc]
+            )  # fmt: skip
             off = relative(model.predict(found.theta.astype(dtype), points.astype(dtype))[:, 0], exact)
             how = f"error {off:.1e}, loss {found.loss:.1e}, {found.stopped}"
             say(f"burgers in {dtype}, {iterations} iterations asked for: {how}")
             if dtype == "float64":
                 r, J = problem.jacobian(found.theta)
-                say(single_factor(r, J, found.history[-1].values["damping"]))
+                before, damping = problem.jacobian(trail[-2])[1], found.history[-1].values["damping"]
+                half = J[np.random.default_rng(0).permutation(len(J))[: len(J) // 2]]
+                say(single_factor(r, J, damping))
+                for name, gram in (("one step back", before.T @ before), ("of half of the rows", 2 * half.T @ half)):
+                    made, _ = steps_behind(gram, r, J, damping)
+                    say(f"  behind a factor {name} {made:,} steps of conjugate gradients come to 0.1 of the step")
+                v, transposed = np.ones(J.shape[1]), J.T
+                calls = {"JᵀJ": partial(dsyrk, 1.0, transposed, lower=1), "Jᵀ·(J·v)": lambda J=J, v=v: J.T @ (J @ v)}
+                for name, spent in interleaved(calls, 1.0, time.process_time).items():
+                    say(f"  {name} of {len(J):,} × {J.shape[1]}: {spent / 1e3:.2f} ms")
 
 
-def single_factor(r: np.ndarray, J: np.ndarray, damping: float, most: int = 1000) -> str:
-    """The steps of conjugate gradients for (JᵀJ + μ·I)·d = Jᵀr with a factor of the JᵀJ of a float32 J."""
+def single_factor(r: np.ndarray, J: np.ndarray, damping: float) -> str:
+    """The steps behind a factor of the JᵀJ of a float32 J."""
     from scipy.linalg.blas import ssyrk
 
+    gram = np.asarray(ssyrk(1.0, J.astype(np.float32).T, lower=1), dtype=float)
+    made, shift = steps_behind(gram, r, J, damping)
+    part = damping / gram.diagonal().max()
+    return (
+        f"  damping {part:.0e} of the largest entry of JᵀJ; float32 has a factor with {shift / damping:,.0f} "
+        f"times as much, and with it {made:,} steps of conjugate gradients come to 0.1 of the step"
+    )
+
+
+def steps_behind(gram: np.ndarray, r: np.ndarray, J: np.ndarray, damping: float, most: int = 1000) -> tuple[int, float]:
+    """The steps of conjugate gradients for (JᵀJ + μ·I)·d = Jᵀr behind a factor of another matrix, and its damping."""
     from symnn.methods.levenberg_marquardt import factorised
 
-    gram = np.asarray(ssyrk(1.0, J.astype(np.float32).T, lower=1), dtype=float)
     right, exact, shift = J.T @ r, factorised(J.T @ J, damping), damping
     while (solved := factorised(gram, shift)) is None:
         shift *= 2
@@ -324,11 +350,7 @@ def single_factor(r: np.ndarray, J: np.ndarray, damping: float, most: int = 1000
         step, left = step + size * along, left - size * changed
         ahead = solved(left)
         along, made = ahead + (left @ ahead) / before * along, made + 1
-    part = damping / gram.diagonal().max()
-    return (
-        f"  damping {part:.0e} of the largest entry of JᵀJ; float32 has a factor with {shift / damping:,.0f} "
-        f"times as much, and with it {made:,} steps of conjugate gradients come to 0.1 of the step"
-    )
+    return made, shift
 
 
 MANY = Case("one iteration", (2, 28, 28, 28, 1), 20_000)
@@ -429,6 +451,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
     parser.add_argument("names", nargs="*", help="specs of examples/equations; all that take a minute at most if none")
     parser.add_argument("--seeds", type=int, default=5, help="from so many seeds (5)")
     parser.add_argument("--limit", type=float, help="seconds of each seed instead of those of its target")
+    parser.add_argument("--method", help="a method by its name, with its own settings, in place of those of the specs")
     found = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as caches:
         machine.prepare(1, caches)
@@ -445,7 +468,7 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
             measure_starts(say)
         from tests.benchmarks.equations import solve_all
 
-        solve_all(found.names, found.seeds, found.limit, say)
+        solve_all(found.names, found.seeds, found.limit, say, found.method)
         return int(not all(right))
 
 

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
+import symnn
+
 Points = tuple[np.ndarray, np.ndarray]
 """Points, (count, inputs), and the solution there."""
 
@@ -268,8 +270,48 @@ def steady_burgers_without() -> float:
     return _off(u, -amplitude * np.tanh(5 * amplitude * x))
 
 
+def disc_without() -> float:
+    """(1 − x² − y²) times polynomials of degree 16, least squares at 400 points."""
+    x, y = symnn.sample([symnn.Ball((0, 0), 1)], 400, kind="sobol").T
+    degrees = [(a, b) for a in range(17) for b in range(17 - a)]
+
+    def second(more: int, other: int) -> np.ndarray:
+        """The Laplacian of the monomials times x^more·y^other."""
+        terms = [
+            n * (n - 1) * x ** max(n - 2, 0) * y**m + m * (m - 1) * x**n * y ** max(m - 2, 0)
+            for n, m in ((a + more, b + other) for a, b in degrees)
+        ]
+        return np.column_stack(terms)
+
+    right = (-3 - 4 * x - x**2 - y**2) * np.exp(x)
+    found = np.linalg.lstsq(second(0, 0) - second(2, 0) - second(0, 2), right, rcond=None)[0]
+    at, exact = disc()
+    monomials = np.column_stack([at[:, 0] ** a * at[:, 1] ** b for a, b in degrees])
+    return _off((1 - (at**2).sum(axis=1)) * (monomials @ found), exact)
+
+
+def l_shape_without() -> float:
+    """Harmonic polynomials of degree 24, least squares at 400 points of the walls."""
+    corners = [(0, 0), (2, 0), (2, 1), (1, 1), (1, 2), (0, 2)]
+    walls, normals = symnn.sample_boundary([symnn.Polygon(corners)], 400, kind="sobol")
+    degrees = np.arange(1, 25)
+
+    def powers(at: np.ndarray, degrees: np.ndarray) -> np.ndarray:
+        return ((at[:, 0] + 1j * at[:, 1])[:, None] / 2) ** degrees
+
+    # With f′ = u_x − i·u_y the flow through a wall is Re (f′·n), n = nx + i·ny; u(0, 0) = 0 as no degree is 0.
+    flows = degrees / 2 * powers(walls, degrees - 1) * (normals[:, :1] + 1j * normals[:, 1:])
+    right = np.exp(walls[:, 0]) * (normals[:, 0] * np.sin(walls[:, 1]) + normals[:, 1] * np.cos(walls[:, 1]))
+    found = np.linalg.lstsq(np.hstack([flows.real, flows.imag]), right, rcond=None)[0]
+    at, exact = l_shape()
+    inside = powers(at, degrees)
+    return _off(np.hstack([inside.real, inside.imag]) @ found, exact)
+
+
 WITHOUT = {
     "poisson": poisson_without,
+    "disc": disc_without,
+    "l_shape": l_shape_without,
     "helmholtz": helmholtz_without,
     "heat": heat_without,
     "wave": wave_without,

@@ -66,6 +66,49 @@ def test_ctrl_c_ends_with_the_slab_under_way(monkeypatch: pytest.MonkeyPatch) ->
         found.predict(np.array([[4.1]]))
 
 
+BUILT_IN = {**SPEC["residuals"], "start": {"equation": ["2*u = 2", "u_t = 0"], "at": {"t": 0}, "hard": True}}
+
+
+def test_values_and_slopes_that_are_built_in_are_those_that_the_last_slab_ended_with() -> None:
+    found = march(symnn.Physics.from_spec({**SPEC, "residuals": BUILT_IN}), progress=False)
+    h, begun = 1e-6, np.array([0.0, 2.0, 4.0])
+    after, later = (found.predict((begun + shift)[:, None])[:, 0] for shift in (0.0, h))
+    before, sooner = (found.predict((begun[1:] - shift)[:, None])[:, 0] for shift in (1e-12, h))
+    assert found.predict(np.array([[0.0]]))[0, 0] == 1.0
+    assert after[1:] == pytest.approx(before, abs=1e-11)
+    assert (later - after)[1:] / h == pytest.approx((before - sooner) / h, abs=1e-4)
+    assert found.errors()["u"] < 1e-4
+    times = np.array([[0.7], [2.9], [5.1]])
+    second = np.diff([found.predict(times + shift)[:, 0] for shift in (-1e-3, 0, 1e-3)], 2, 0)[0] / 1e-6
+    left = second + 4 * found.predict(times)[:, 0] - 3 * np.cos(times[:, 0])
+    assert found.left("motion", times)[:, 0] == pytest.approx(left, abs=1e-4)
+
+
+HEAT: dict[str, Any] = {
+    "inputs": {"x": [0, 1], "y": [0, 1], "t": [0, 0.2]},
+    "unknowns": "u",
+    "layers": [{"dense": 4, "activation": "tanh"}, {"dense": 1}],
+    "residuals": {
+        "inside": {"equation": "u_t = 0.1*laplacian(u, x, y)", "points": 30, "sampling": "sobol"},
+        "begin": {"equation": "u = sin(pi*x)*sin(pi*y) + x", "at": {"t": 0}, "hard": True},
+        "sides": {"equation": "u = x", "at": {"x": [0, 1]}, "hard": True},
+        "ends": {"equation": "u = x", "at": {"y": [0, 1]}, "hard": True},
+    },
+    "slabs": {"t": 2},
+    "solution": {"u": "exp(-pi**2*t/5)*sin(pi*x)*sin(pi*y) + x"},
+    "solver": [{"levenberg_marquardt": 15}],
+}
+
+
+def test_built_in_beginnings_and_sides_hold_together_also_where_points_and_weights_change() -> None:
+    changing = {**HEAT, "resampling": {"every": 4}, "balance": {"attention": {"every": 5}}}
+    for given in (HEAT, changing):
+        found = march(symnn.Physics.from_spec(given), progress=False)
+        sides = np.array([[0.0, 0.3, 0.15], [1.0, 0.3, 0.05], [0.7, 1.0, 0.2]])
+        assert found.predict(sides)[:, 0] == pytest.approx([0.0, 1.0, 0.7], abs=1e-13)
+        assert found.errors()["u"] < 1e-2
+
+
 def test_values_and_slopes_go_on_where_a_slab_ends(marched: March) -> None:
     h = 1e-5
     before, after = (
@@ -119,6 +162,30 @@ def test_slabs_that_are_done_are_not_solved_again(marched: March, tmp_path: Path
     assert not state.exists()
 
 
+@pytest.mark.parametrize("changes", [{}, {"resampling": {"every": 3}}])
+def test_a_slab_that_was_broken_off_goes_on_to_the_same_bits(tmp_path: Path, changes: dict[str, Any]) -> None:
+    state = tmp_path / "u.state"
+    physics = symnn.Physics.from_spec(
+        {**SPEC, **changes, "residuals": BUILT_IN, "solver": [{"levenberg_marquardt": 8}]}
+    )
+    whole = march(physics, progress=False)
+    trial = LevenbergMarquardt.trial
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(calls) == 12:
+            raise KeyboardInterrupt
+        return trial(*arguments)
+
+    for _ in range(2):
+        calls = count(1)
+        with patch.object(LevenbergMarquardt, "trial", interrupted):
+            found = march(physics, progress=False, state=state, resume=True)
+        assert found.solutions[-1].stopped == "interrupted"
+    resumed = march(physics, progress=False, state=state, resume=True)
+    assert resumed.theta.tobytes() == whole.theta.tobytes()
+    assert [one.iterations for one in resumed.solutions] == [8, 8, 8]
+
+
 def test_slabs_after_ctrl_c_are_left_and_those_before_are_kept(tmp_path: Path) -> None:
     state, interrupted = tmp_path / "u.state", patch.object(LevenbergMarquardt, "trial", side_effect=KeyboardInterrupt)
     try:
@@ -160,13 +227,25 @@ def changed(**residuals: Any) -> dict[str, Any]:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an input": ({**SPEC, "slabs": {"x": 3}}, "slabs: expected one of the inputs, found x"),
     "a count": ({**SPEC, "slabs": {"t": 1}}, "slabs.t: expected a number of at least 2, found 1"),
-    "a hard beginning": (
-        changed(start={"equation": "u = 1", "at": {"t": 0}, "hard": True}),
-        "residuals.start.hard: found hard, expected points, in slabs",
+    "a hard end": (
+        changed(end={"equation": "u = 1", "at": {"t": 6}, "hard": True}),
+        "residuals.end.hard: expected values at t = 0, where the first slab begins",
+    ),
+    "a beginning of both kinds": (
+        changed(first={"equation": "u = 1", "at": {"t": 0}, "hard": True}),
+        "slabs: found initial values of u that are hard beside such that are not",
+    ),
+    "another place": (
+        {**SPEC, "residuals": {**BUILT_IN, "again": {"equation": "u = u(0)", "points": 3}}},
+        "residuals.again.equation: found u at another place, expected what is at the point itself",
+    ),
+    "a slope alone": (
+        {**SPEC, "residuals": {**BUILT_IN, "start": {"equation": "u_t = 1", "at": {"t": 0}, "hard": True}}},
+        "residuals: found a derivative without those below it at 't = 0'",
     ),
     "no beginning": (
         changed(start={"equation": "u = 1", "at": {"t": 1}, "points": 1}),
-        "slabs: expected a residual at t: 0 that is not hard, which each slab begins with",
+        "slabs: expected a residual at t: 0, which each slab begins with",
     ),
     "two values": (
         changed(start={"equation": "u + u_t = 1", "at": {"t": 0}, "points": 1}),

@@ -115,8 +115,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a matrix": (Matrix([u]), r"interior\.equation: expected an expression or an equality"),
     "a symbol instead of the function": (Symbol("u"), r"found the symbol u, expected the function u\(x, t\)"),
     "a derivative by something else": (u + Derivative(u, Symbol("y")), r"interior\.equation: .*unknown input 'y'"),
-    "an integral": (
-        Integral(u, (x, 0, 1)),
+    "an integral without ends": (
+        Integral(u, x),
         r"interior\.equation: found sympy's Integral, expected functions of u\(x, t",
     ),
     "a limit": (Limit(u, x, 0), r"interior\.equation: found sympy's Limit"),

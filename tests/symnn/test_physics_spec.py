@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Derivative, Function, pi, symbols
+from sympy import Derivative, Function, pi, sin, symbols
 
 import symnn
 from codegen.numeric import evaluate
@@ -48,7 +48,7 @@ def test_the_example_and_python_write_the_same_graph() -> None:
     nu = symnn.activations.exact(0.01) / pi
     layers = (*(symnn.dense(20, "tanh") for _ in range(3)), symnn.dense(1))
     residual = symnn.Residual("interior", Derivative(u, t) + u * Derivative(u, x) - nu * Derivative(u, x, 2))
-    written = symnn.Physics((x, t), "u", layers, (residual,))
+    written = symnn.Physics((x, t), "u", layers, (residual,), forms={"u": (-sin(pi * x), t * (1 - x**2))})
     (interior,) = (one for one in physics.residuals if one.name == "interior")
     points, weights = symnn.sample([(-1.0, 1.0), (0.0, 1.0)], 10), physics.split(physics.initial_parameters())
     both = (evaluate(one, {**weights, "x": points}) for one in (physics.graph(interior), written.graph(residual)))

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Derivative, Function, Rational, symbols, tanh
+from sympy import Derivative, Eq, Function, Integral, Rational, exp, symbols, tanh
 
 import symnn
 from codegen.numeric import check_gradient, evaluate
+from symnn.residuals import Language
 
 pytestmark = pytest.mark.values
 
@@ -149,3 +150,37 @@ def test_derivatives_go_up_to_order_8() -> None:
     points = np.linspace(-1, 1, 5)[:, None]
     exact = [float(tanh(x / 2).diff(x, 8).subs(x, Rational(k, 2))) for k in range(-2, 3)]
     assert one.rows["r"](np.array([0.5, 0.0, 1.0, 0.0]), points) == pytest.approx(exact, rel=1e-10, abs=1e-13)
+
+
+def test_an_integral_is_the_sum_over_the_nodes_of_gauss_and_legendre() -> None:
+    given = (symnn.Residual("r", "u = 1 + integral(u(s), s, 0, x, 4)"),)  # exp(x)
+    physics = symnn.Physics("x", "u", (symnn.dense(5, "tanh"), symnn.dense(1)), given)
+    model, at = physics.compile(), symnn.sample([(0, 1)], 12, kind="sobol")
+    found = symnn.solve(
+        model.least_squares(at), physics.initial_parameters(), methods=[{"levenberg_marquardt": 40}], progress=False
+    )
+    assert model.predict(found.theta, at)[:, 0] == pytest.approx(np.exp(at[:, 0]), abs=1e-3)
+
+
+def test_an_integral_of_sympy_is_that_of_a_text() -> None:
+    language, s = Language(("x",), ("u",)), symbols("s")
+    f = Function("u")
+    written = language.parse("u = integral(exp(x - s)*u_x(s), s, 0, 2*x)", "r")
+    read = language.read(Eq(f(x), Integral(exp(x - s) * f(s).diff(s), (s, 0, 2 * x))), "r")
+    assert len(language.values(written)) == 17
+    assert (written - read).expand() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    {
+        "u + integral(u(x), x, 0, 1)": "expected a name that is no input, unknown or number",
+        "u + integral(u(s), s, 0, s)": "expected such that do not depend on it",
+        "u + integral(u(s), s, 0, 1, 99)": "has 99 nodes; expected 1 to 64",
+        "u + integral(integral(u(s*q), s, 0, 1, 64), q, 0, 1, 64)": "operations at its nodes; expected at most 10,000",
+        "u + s + integral(u(s), s, 0, 1)": "contains the symbol 's', which is neither an input nor an entry",
+    }.items(),
+)
+def test_integrals_that_are_none_are_refused(text: str, message: str) -> None:
+    with pytest.raises(symnn.SpecError, match=re.escape(message)):
+        Language(("x",), ("u",)).parse(text, "r")

@@ -281,3 +281,36 @@ def test_a_wrong_domain_is_refused_by_its_field(name: str) -> None:
     given, message = WRONG[name]
     with pytest.raises(symnn.SpecError, match=re.escape(message)):
         load_physics(given)
+
+
+@pytest.mark.parametrize("region", [symnn.Ball((1.0, 1.0), 1.0), symnn.Polygon(BEND)], ids=["disc", "polygon"])
+def test_points_of_a_region_gather_at_a_place(region: Any) -> None:
+    towards = {0: symnn.Towards(1.0, 4.0), 1: symnn.Towards(1.0, 4.0)}
+    points = symnn.sample([region, (5.0, 6.0)], 400, kind="sobol", towards=towards)
+    assert points.shape == (400, 3)
+    assert region.contains(points[:, :2]).all()
+    evenly = symnn.sample([region], 400, kind="sobol")
+    near, far = (np.median(np.abs(given[:, :2] - 1.0)) for given in (points, evenly))
+    assert near < far / 2
+    assert np.histogram(points[:, 2], 4, (5.0, 6.0))[0] == pytest.approx(100, abs=25)
+
+
+def test_points_of_a_ball_of_many_inputs_do_not_gather() -> None:
+    with pytest.raises(symnn.DataError, match=r"towards: expected a region that fills 0\.001 of the box around it"):
+        symnn.sample([symnn.Ball([0.0] * 20, 1.0)], 9, towards={0: symnn.Towards(0.0, 4.0)})
+
+
+def test_points_inside_a_domain_gather_and_those_of_its_rim_do_not() -> None:
+    towards = {"x": {"at": 1, "strength": 4}, "y": {"at": 1, "strength": 4}}
+    spec: dict[str, Any] = {
+        "inputs": {"y": [0, 2], "x": [0, 2]},
+        "unknowns": "u",
+        "layers": [{"dense": 2, "activation": "tanh"}, {"dense": 1}],
+        "domain": {"polygon": {"inputs": ["x", "y"], "corners": BEND}},
+        "residuals": {"inside": {"equation": "u_xx + u_yy", "points": 200, "towards": {"x": towards["x"]}}},
+    }
+    points = load_physics(spec).points("inside", 200, 0)
+    assert np.median(np.abs(points[:, 1] - 1)) < 0.2 < np.median(np.abs(points[:, 0] - 1))
+    rim = {**spec["residuals"]["inside"], "boundary": ["x", "y"]}
+    with pytest.raises(symnn.SpecError, match=r"rim\.towards: found towards x, expected none on the boundary"):
+        load_physics({**spec, "residuals": {**spec["residuals"], "rim": rim}})

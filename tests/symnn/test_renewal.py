@@ -11,7 +11,7 @@ import pytest
 import symnn
 from symnn.physics_spec import load_physics
 from symnn.points import Towards
-from symnn.renewal import Attention, GradientNorms, Resampled, Resampling
+from symnn.renewal import Attention, GradientNorms, Resampled, Resampling, TangentKernel
 from symnn.resuming import Keeping, Terminated
 
 pytestmark = pytest.mark.values
@@ -66,6 +66,16 @@ def test_weights_by_gradient_norms_make_the_gradients_alike(model: symnn.Physics
         r, jacobian = found.jacobian(theta)
         norms = [float(np.linalg.norm(jacobian[rows].T @ r[rows])) for rows in found.where]
         assert norms[0] == pytest.approx(norms[1], rel=1e-10)
+
+
+def test_weights_by_the_tangent_kernel_make_its_diagonals_alike(model: symnn.PhysicsModel) -> None:
+    theta, found = model.physics.initial_parameters(1) + 0.1, problem(model)
+    for number in range(2):  # the second time nothing is left to do
+        TangentKernel(rate=1.0).renew(found, theta, number)
+        _, jacobian = found.jacobian(theta)
+        assert found.squares(theta) == pytest.approx(np.sum(jacobian**2, axis=1))
+        means = [float(np.sum(jacobian[rows] ** 2)) for rows in found.where]
+        assert means[0] == pytest.approx(means[1], rel=1e-10)
 
 
 def test_attention_remembers_where_much_was_left(model: symnn.PhysicsModel) -> None:
