@@ -205,7 +205,8 @@ class Memory:
         if storage.place is Place.INPUT and not storage.shape:
             return Value(self.names.arrays[name], False)
         element = INT if name in self.program.graph.integers else self.scalar.format.real
-        if element is INT and self.begins is not None and indices(reference) == (self.lane,):
+        # Others may stand under a condition that keeps them on their axis.
+        if element is INT and self.begins is not None and is_plain(reference) and indices(reference) == (self.lane,):
             block, first, mask = self.begins
             if scope[self.lane].base is first:
                 return self.read_once(reference, scope, block, mask)
