@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sympy import And, Expr, Integer, Piecewise, oo
+from sympy import And, Expr, Integer, Piecewise, Rational, oo
 
 from codegen import Reduction
-from codegen.functions import equal
+from codegen.functions import absolute, equal
 from symnn.layers.windows import Window, inside
 from symnn.onnx.arrays import Array, Axis, Value
 from symnn.onnx.operators.reductions import largest, mean
@@ -212,6 +212,19 @@ def _average_pool(node: Node, x: Value | None) -> Result:
     return made.with_body(body)
 
 
+def _lp_pool(node: Node, x: Value | None) -> Result:
+    """(Σ |x|^p)^(1/p)."""
+    p = node["p"]
+    if p < 1:
+        node.refuse(f"found p {p}, expected at least 1")
+    _, windows, out, at, here = _pool(node, x)
+    conditions = _conditions([window for window, _ in windows], out, at)
+    over = [index for axis in at for index in axis]
+    power = here.body**p if p % 2 == 0 else absolute(here.body) ** p
+    made = node.writer.vertex([*here.axes, *out], inside(power, conditions), over)
+    return made.with_body(made.body ** Rational(1, p))
+
+
 def _global(of: Any) -> Operator:
     def write(node: Node, x: Value | None) -> Result:
         array = node.real(x)
@@ -264,6 +277,7 @@ OPERATORS: dict[str, Operator] = {
     "DepthToSpace": Operator(_depth, {"blocksize": 1, "mode": "DCR"}),
     "GlobalAveragePool": _global(mean),
     "GlobalMaxPool": _global(largest),
+    "LpPool": Operator(_lp_pool, {**_PADS, "ceil_mode": 0, "p": 2}),
     "MaxPool": Operator(_max_pool, {**_PADS, "ceil_mode": 0, "storage_order": 0}),
     "SpaceToDepth": Operator(_space, {"blocksize": 1, "mode": "DCR"}),
 }
