@@ -548,10 +548,14 @@ class PhysicsSpec(SpecModel):
         home = Language(tuple(self.inputs), self.unknowns).home
         for name in self.on_points:
             for one in self.values(name):
-                if one.unknown in begun and (one.place != home or (LAPLACIAN in one.letters and along in one.letters)):
-                    found = f"{one.unknown} at another place" if one.place != home else f"a laplacian with {along}"
+                where = ("residuals", name, "equation")
+                if LAPLACIAN in one.letters and along in one.letters:
+                    expected = "one by the other inputs, in slabs"
+                    raise FieldError(f"found a laplacian with {along}, expected {expected}", where)
+                if one.unknown in begun and one.place != home:
+                    found = f"found {one.unknown} at another place"
                     expected = "what is at the point itself, with hard initial values in slabs"
-                    raise FieldError(f"found {found}, expected {expected}", ("residuals", name, "equation"))
+                    raise FieldError(f"{found}, expected {expected}", where)
 
     def _on_rim(self, name: str, equation: Expr, language: Language) -> tuple[str, Form]:
         """The unknown whose value on the rim of the domain an equation gives, and u = value + d·N."""

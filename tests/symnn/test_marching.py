@@ -239,6 +239,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {**SPEC, "residuals": {**BUILT_IN, "again": {"equation": "u = u(0)", "points": 3}}},
         "residuals.again.equation: found u at another place, expected what is at the point itself",
     ),
+    "a laplacian with the time": (
+        changed(motion={"equation": "laplacian(u) = u", "points": 3}),
+        "residuals.motion.equation: found a laplacian with t, expected one by the other inputs, in slabs",
+    ),
     "a slope alone": (
         {**SPEC, "residuals": {**BUILT_IN, "start": {"equation": "u_t = 1", "at": {"t": 0}, "hard": True}}},
         "residuals: found a derivative without those below it at 't = 0'",
