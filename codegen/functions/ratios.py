@@ -14,13 +14,13 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import sympy
-from sympy import Expr, Float, Rational, S, erf, ff, log
+from sympy import Expr, Float, Rational, S, erf, exp, ff, log
 
 from codegen.functions.bessel import log_bessel
-from codegen.functions.exponentials import log_tanh
+from codegen.functions.exponentials import log1mexp, log_tanh
 from codegen.functions.formulas import bose, coth, csch
-from codegen.functions.kinks import absolute, held, select
-from codegen.functions.primitive import Approximation
+from codegen.functions.kinks import absolute, held, minimum, select
+from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.quotients import OVER_POWERS, Quotient, log1p_over
 from codegen.functions.series import derivative, horner
 from codegen.functions.smooth import expm1, log1p
@@ -30,6 +30,7 @@ __all__ = [
     "NUMBERS",
     "RECIPROCALS",
     "ROWS",
+    "complementary_log_log",
     "line_over",
     "log_of_quotient",
     "log_over",
@@ -271,6 +272,29 @@ class log_over(Beside):  # noqa: N801
         scale, q = _over_x(*kinds)
         slope = _divided([k * c for k, c in enumerate(q)][1:], q)  # (log q)′ = q′/q
         return [log(scale), *[a / k for k, a in enumerate(_rationals(slope), 1)]]
+
+
+class complementary_log_log(Composite):  # noqa: N801
+    """log(1 − exp(−exp(x))), which is x far below 0; its derivative is u/(exp(u) − 1) of u = exp(x).
+
+    >>> complementary_log_log(0.5).evalf(8)
+    -0.21356879
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        u = exp(x)
+        return select(x, log1mexp(u), x - u / 2 + log_bessel(Rational(1, 2), u / 2))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return ratio(LINES[S.Zero], NUMBERS[expm1], 0, exp(minimum(x, FLAT))) * x.diff(symbol)
+
+
+FLAT = 7
+"""u/(exp(u) − 1) is below 10⁻⁴⁷⁰ at u = exp(7)."""
 
 
 def log_of_quotient(number: int, x: Expr) -> Expr:
