@@ -337,7 +337,7 @@ class log_sum_cosh(Composite):  # noqa: N801
     """log Σ cᵢ·cosh(xᵢ) of c₁, x₁, c₂, x₂, … for numbers cᵢ > 0, the largest exp(|xᵢ|) taken out.
 
     >>> log_sum_cosh(1, 0.5, 2, 0).evalf(8)
-    1.1392684
+    1.1402742
     """
 
     @classmethod

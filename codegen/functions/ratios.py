@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import sympy
 from sympy import Expr, Float, Rational, S, erf, exp, ff, log
@@ -36,6 +36,8 @@ __all__ = [
     "log_over",
     "ratio",
     "reciprocal_gap",
+    "remainder_over_cube",
+    "remainder_over_square",
 ]
 
 
@@ -215,6 +217,39 @@ class ratio(Beside):  # noqa: N801
         return [c / d * a for a in _rationals(_divided(above, below))]
 
 
+class remainder_over_square(Beside):  # noqa: N801
+    """(f(x) − x)/x² of functions that are x, and no multiple of it, beside 0."""
+
+    nargs = 3
+    power: ClassVar[int] = 2
+
+    @classmethod
+    def beyond(cls, n: int, x: Expr, *kinds: int) -> Expr:
+        (row,) = (ROWS[kind] for kind in kinds)
+        return derivative(_remainder(row, cls.power), n, x)
+
+    @classmethod
+    def radius(cls, *rows: Row) -> float:
+        return min(rows[0].ends, 3)
+
+    @classmethod
+    def series(cls, *kinds: int) -> Sequence[Expr]:
+        scale, q = _over_x(*kinds)
+        assert scale == 1, ROWS[kinds[0]]
+        return _rationals([Fraction(0), *q[1:]][cls.power - 1 :])
+
+
+class remainder_over_cube(remainder_over_square):  # noqa: N801
+    """(f(x) − x)/x³ of odd functions."""
+
+    power = 3
+
+
+@lru_cache(maxsize=64)
+def _remainder(row: Row, power: int) -> Callable[[Expr], Expr]:
+    return lambda x: (row.function(x) - x) / x**power
+
+
 class line_over(Approximation):  # noqa: N801
     """The n-th derivative by b, and the m-th by c, of b/f(b·c): cⁿ⁻ᵐ⁻¹ times a function of b·c."""
 
@@ -278,7 +313,7 @@ class complementary_log_log(Composite):  # noqa: N801
     """log(1 − exp(−exp(x))), which is x far below 0; its derivative is u/(exp(u) − 1) of u = exp(x).
 
     >>> complementary_log_log(0.5).evalf(8)
-    -0.21356879
+    -0.21355919
     """
 
     nargs = 1

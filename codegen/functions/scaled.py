@@ -13,10 +13,10 @@ from sympy import Add, Expr, Integer, Mul, Rational, exp, log
 
 from codegen.functions.bessel import bessel_ratio, bessel_ratio_slope, log_bessel
 from codegen.functions.exponentials import log_cosh, log_distance_from_1
-from codegen.functions.formulas import bose, coth, csch
+from codegen.functions.formulas import coth, csch
 from codegen.functions.kinks import absolute, maximum, minimum, select, sign, stop_gradient
 from codegen.functions.primitive import Approximation
-from codegen.functions.smooth import expm1, log_cosh_slope, sigmoid, tanh_slope
+from codegen.functions.smooth import expm1, log_cosh_slope, tanh_slope
 
 __all__ = ["COSH", "SINH", "Part", "log_sinh", "logarithm_of_product", "product_of"]
 
@@ -33,7 +33,7 @@ class Factor(NamedTuple):
     rate: Callable[[Expr], Expr]
     """f′(a)/f(a)"""
     remainder: Callable[[Expr], Expr] | None
-    """f′(a)/f(a) − sign(a), for |a| > FAR; None if it does not decay exponentially."""
+    """f′(a)/f(a) − sign(a), for |a| > FAR, of sinh everywhere; None if it does not decay exponentially."""
     slope: Callable[[Expr], Expr]
     """The derivative of the rate."""
     exact: Callable[[Any, Any], Any]
@@ -55,14 +55,14 @@ FACTORS: Sequence[Factor] = (
     Factor(
         lambda a: (1 + exp(-2 * size_of(a))) / 2,
         log_cosh_slope,
-        lambda a: -2 * sign(a) * sigmoid(-2 * absolute(a)),
+        lambda a: -2 * sign(a) * exp(-2 * size_of(a)) / (1 + exp(-2 * size_of(a))),
         tanh_slope,
         lambda mp, a: mp.cosh(a),
     ),
     Factor(
         lambda a: -sign(a) * expm1(-2 * size_of(a)) / 2,
         coth,
-        lambda a: 2 * sign(a) * bose(2 * absolute(a)),
+        lambda a: -2 * sign(a) * exp(-2 * size_of(a)) / expm1(-2 * size_of(a)),
         lambda a: -(csch(a) ** 2),
         lambda mp, a: mp.sinh(a),
     ),
@@ -146,8 +146,8 @@ class exponential_product(Approximation):  # noqa: N801 - functions keep their m
 class vanishing_product(Approximation):  # noqa: N801
     """exp(u)·f₁(a₁)^k₁·… with powers of sinh, whose arguments' powers are the first argument.
 
-    Where all these are far from 0 its derivative is a rate times it; nearer sinh(a) is a·(sinh(a)/a), so that of the
-    powers nothing cancels but what they have in common.
+    Where all these are far from 0 its derivative is a rate times it if the rates may cancel; nearer sinh(a) is
+    a·(sinh(a)/a), so that of the powers nothing cancels but what they have in common.
     """
 
     @classmethod
@@ -158,8 +158,10 @@ class vanishing_product(Approximation):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         front, exponent, *written = self.args
         parts = _parts(written)
-        far = exponential_product(exponent, *written).diff(symbol)
         near = (front * exponential_product(exponent, *_written(_regular(parts)))).diff(symbol)
+        if not _may_cancel(exponent, parts):
+            return near
+        far = exponential_product(exponent, *written).diff(symbol)
         sizes = [absolute(a) for n, _, a in parts if n == SINH]
         return far if far == near else select((minimum(*sizes) if len(sizes) > 1 else sizes[0]) - FAR, far, near)
 
@@ -169,6 +171,16 @@ class vanishing_product(Approximation):  # noqa: N801
         kinds = [SINH_OVER if n == SINH else n for n in written[::3]]
         regular = [argument for part in zip(kinds, written[1::3], written[2::3]) for argument in part]
         return front * exponential_product.value(mp, exponent, *regular)
+
+
+def _may_cancel(exponent: Expr, parts: Sequence[Part]) -> bool:
+    """Whether the rates may add up to 0 far out: of multiples of one x they are numbers."""
+    multiples = [(k, *a.as_coeff_Mul()) for _, k, a in parts]
+    share = exponent / multiples[0][2]
+    if len({x for _, _, x in multiples}) > 1 or not share.is_number:
+        return True
+    total = Add(*[k * abs(number) for k, number, _ in multiples])
+    return total in (share, -share)
 
 
 class growth_rate(Approximation):  # noqa: N801
@@ -185,6 +197,9 @@ class growth_rate(Approximation):  # noqa: N801
             factor = FACTORS[n]
             if factor.remainder is None:
                 rest.append(c * factor.rate(a))
+            elif n == SINH:
+                ends.append(c * sign(a))
+                rest.append(c * factor.remainder(a))
             else:
                 far = absolute(a) - FAR
                 ends.append(c * select(far, sign(a), 0))
@@ -201,8 +216,15 @@ class growth_rate(Approximation):  # noqa: N801
     def value(mp: Any, *arguments: Any) -> Any:
         constant, *written = arguments
         rates = (mp.tanh, mp.coth, lambda a: mp.coth(a) - 1 / a if a else mp.mpf(0))
-        terms = [c * rates[int(n)](a) for n, c, a in zip(written[::3], written[1::3], written[2::3])]
-        return constant + sum(terms, mp.mpf(0))
+        sizes = [abs(a) for a in written[2::3] if mp.isfinite(a)]
+        with mp.workprec(mp.prec + 16 + 3 * int(min(max(sizes, default=0), DIGITS))):
+            terms = [c * rates[int(n)](a) for n, c, a in zip(written[::3], written[1::3], written[2::3])]
+            found = constant + sum(terms, mp.mpf(0))
+        return +found
+
+
+DIGITS = 10**4
+"""A rate is ±1 and exp(−2·|a|), which is below any float from far less on."""
 
 
 def _rate(constant: Expr, parts: Iterable[Part]) -> Expr:

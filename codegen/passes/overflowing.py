@@ -54,7 +54,7 @@ def in_one_exponential(node: Mul) -> Expr | None:
     >>> from sympy import symbols
     >>> x = symbols("x", real=True)
     >>> in_one_exponential(exp(x) * sigmoid(-2 * x)), in_one_exponential(cosh(x) * sech(2 * x) ** 2)
-    (sech(x)/2, exponential_product(0, 0, 1, x, 0, -2, 2*x))
+    (sech(x)/2, exponential_product(0, 0, -2, 2*x, 0, 1, x))
     """
     scaled = {factor: power for factor in node.args if (power := _power_of_scale(factor)) is not None}
     growing = [factor for factor in node.args if isinstance(factor, exp)]

@@ -22,6 +22,7 @@ from sympy import (
     asin,
     asinh,
     atan,
+    atanh,
     cos,
     cosh,
     erf,
@@ -36,6 +37,7 @@ from sympy import (
     sin,
     sinh,
     sqrt,
+    tan,
     tanh,
 )
 from sympy.core.basic import Basic
@@ -104,12 +106,14 @@ from codegen.functions.ratios import (
     log_of_quotient,
     ratio,
     reciprocal_gap,
+    remainder_over_cube,
+    remainder_over_square,
 )
 from codegen.functions.scaled import exponential_product, log_sinh, logarithm_of_product, vanishing_product
 from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
-from codegen.passes.norms import directed, log1p_squared, norm, over_squares, weighted
+from codegen.passes.norms import directed, factored, log1p_squared, norm, over_squares, weighted
 from codegen.passes.overflowing import in_one_exponential
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, is_large, postorder
@@ -424,7 +428,7 @@ def _log_of_product(argument: Expr) -> Expr | None:
         base, power = (factor, Integer(1)) if isinstance(factor, exp) else factor.as_base_exp()
         if base.func in SIGNED and isinstance(power, Integer) and not _is_divided(argument / factor, base, power):
             growths.append(power * SIGNED[base.func](*base.args))
-            factors.append(sign(*base.args) ** power)
+            factors.append(sign(base.args[0]) ** power)
         elif _grows(base) and isinstance(power, Integer):
             growth, rest = GROWTH[base.func](*base.args)
             growths.append(power * growth)
@@ -469,6 +473,8 @@ def _power(node: Pow) -> Expr | None:
     if isinstance(exponent, Rational) and exponent.q == 2:
         if (size := norm(base)) is not None:
             return size ** (2 * exponent)
+        if (product := factored(base)) is not None:
+            return product**exponent
         if isinstance(base, Add) and (root := _root_of_exponentials(base, exponent)) is not None:
             return root
     return weighted(node) or _reciprocal(node)
@@ -655,6 +661,23 @@ def _over_decimals(rest: Expr, base: Add, power: Integer) -> Expr | None:
     if shared != argument:
         return None
     return ratio(LINES[S.Zero], NUMBERS[expm1], 0, argument) * left / -constant * base ** (power + 1)
+
+
+def _over_powers(node: Mul) -> Expr | None:
+    """c·(f(x) − x)/x³ of an odd f, and its quotient by x²."""
+    for total in node.args:
+        if isinstance(total, Add) and len(total.args) == 2:
+            rest = node / total
+            for term, line in permutations(total.args):
+                for factor in Mul.make_args(term):
+                    x = factor.args[0] if factor.func in REMAINING else None
+                    if x is None or line != -term / factor * x:
+                        continue
+                    for quotient in REMAINING[factor.func]:
+                        if _has_power(rest, x.as_coeff_Mul()[1] ** -quotient.power):
+                            kept = rest * x**quotient.power * (term / factor)
+                            return kept * quotient(NUMBERS[factor.func], 0, x)
+    return None
 
 
 def _numbered(base: Expr) -> tuple[int, int, Expr] | None:
@@ -957,6 +980,13 @@ def _inverse(node: Expr) -> Expr | None:
     return None if found is None or argument.is_number else found(*inside)
 
 
+ODD_FUNCTIONS = (sinh, tanh, sin, tan, asin, atan, asinh, atanh)
+REMAINING: Mapping[type[Expr], tuple[type[remainder_over_square], ...]] = {
+    log1p: (remainder_over_square,),
+    **dict.fromkeys(ODD_FUNCTIONS, (remainder_over_cube, remainder_over_square)),
+}
+"""Functions that are x beside 0, and what of f(x) − x is divided by powers of x."""
+
 PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _line,
     _without_decay,
@@ -970,6 +1000,7 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     over_squares,
     in_one_exponential,
     _hyperbolic,
+    _over_powers,
     _removed,
     _damped,
 )

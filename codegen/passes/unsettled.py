@@ -28,7 +28,17 @@ from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
 from codegen.passes.norms import SHORT
 from codegen.passes.overflowing import DAMPED, OVERFLOWING
-from codegen.passes.stable_forms import DAMPING, DECAYING, GROWTH, INTERCEPTS, INVERSES, LOGARITHMS, RECIPROCALS, SIGNED
+from codegen.passes.stable_forms import (
+    DAMPING,
+    DECAYING,
+    GROWTH,
+    INTERCEPTS,
+    INVERSES,
+    LOGARITHMS,
+    RECIPROCALS,
+    REMAINING,
+    SIGNED,
+)
 from codegen.passes.tails import (
     COMPLEMENTS,
     DECAY_OF_TAILS,
@@ -208,7 +218,7 @@ def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set
 def _product(nodes: Nodes, node: Node) -> bool:
     found = list(factors(nodes, node))
     heads = [nodes.heads[base] for base, _ in found]
-    if _vanishes(nodes, found, heads):
+    if _vanishes(nodes, found, heads) or _remains(nodes, found):
         return True
     about = [(head, base, power) for head, (base, power) in zip(heads, found) if head in MULTIPLIED]
     if not about:
@@ -275,6 +285,18 @@ def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> b
             if other in divided:
                 return True
             if its_head is Add and any(_agree(nodes, other, part, decimal or head is log) for part in divided):
+                return True
+    return False
+
+
+def _remains(nodes: Nodes, found: Sequence[Factor]) -> bool:
+    """(f(x) − x)/x³."""
+    below = {base for base, power in found if power.is_negative}
+    for base, _ in found if below else ():
+        if nodes.heads[base] is Add and len(nodes.operands[base]) == 2:
+            inside = [part for _, rest in terms(nodes, base) for part, _ in factors(nodes, rest)]
+            arguments = (_argument(nodes, part) for part in inside if nodes.heads[part] in REMAINING)
+            if any(not below.isdisjoint(_bases_of(nodes, a)) for a in arguments):
                 return True
     return False
 
