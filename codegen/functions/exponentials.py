@@ -8,6 +8,7 @@ from typing import Any
 from sympy import (
     Add,
     Expr,
+    Integer,
     Rational,
     asinh,
     atan,
@@ -332,37 +333,71 @@ class log_distance_from_1(Composite):  # noqa: N801
         return -bose(-self.args[0]) * self.args[0].diff(symbol)
 
 
-class log_raised_cosh(Composite):  # noqa: N801
-    """log(c + cosh(x)) of c and x for a number c > 0."""
+class log_sum_cosh(Composite):  # noqa: N801
+    """log Σ cᵢ·cosh(xᵢ) of c₁, x₁, c₂, x₂, … for numbers cᵢ > 0, the largest exp(|xᵢ|) taken out.
 
-    nargs = 2
-
-    @classmethod
-    def formula(cls, c: Expr, x: Expr) -> Expr:
-        return absolute(x) + log(_raised(c, x))
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        return raised_tanh(*self.args) * self.args[1].diff(symbol)
-
-
-class raised_tanh(Composite):  # noqa: N801
-    """sinh(x)/(c + cosh(x)), with derivative (1 + c·cosh(x))/(c + cosh(x))²: all divided by exp(|x|)."""
-
-    nargs = 2
+    >>> log_sum_cosh(1, 0.5, 2, 0).evalf(8)
+    1.1402742
+    """
 
     @classmethod
-    def formula(cls, c: Expr, x: Expr) -> Expr:
-        return -sign(x) * expm1(-2 * absolute(x)) / (2 * _raised(c, x))
+    def formula(cls, *arguments: Expr) -> Expr:
+        shift, total = _hyperbolic_total(arguments)
+        return shift + log(total)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        c, x = self.args
-        decay = exp(-absolute(x))
-        return decay * (decay + c * (1 + decay**2) / 2) / _raised(c, x) ** 2 * x.diff(symbol)
+        return _slope_of_log_sum_cosh(self.args, symbol)
 
 
-def _raised(c: Expr, x: Expr) -> Expr:
-    decay = exp(-absolute(x))
-    return c * decay + (1 + decay**2) / 2
+class sinh_part(Composite):  # noqa: N801
+    """sinh(x)/Σ cᵢ·cosh(xᵢ) of x, c₁, x₁, … for an x among them.
+
+    Its derivative by that x is no difference: of cosh²(x) − sinh²(x) = 1 only the 1 is left.
+    """
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        shift, total = _hyperbolic_total(arguments)
+        return -sign(x) * expm1(-2 * absolute(x)) * exp(absolute(x) - shift) / (2 * total)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        own = next(c for c, a in _pairs(arguments) if a == x)
+        others = [(c, a) for c, a in _pairs(arguments) if a != x]
+        beside = own * cosh_part(Integer(0), *arguments) ** 2
+        beside += cosh_part(x, *arguments) * Add(*[c * cosh_part(a, *arguments) for c, a in others])
+        turned = [c * sinh_part(a, *arguments) * a.diff(symbol) for c, a in others]
+        return beside * x.diff(symbol) - self * Add(*turned)
+
+
+class cosh_part(Composite):  # noqa: N801
+    """cosh(x)/Σ cᵢ·cosh(xᵢ) of x, c₁, x₁, …"""
+
+    @classmethod
+    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        shift, total = _hyperbolic_total(arguments)
+        return (1 + exp(-2 * absolute(x))) * exp(absolute(x) - shift) / (2 * total)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        x, *arguments = self.args
+        own = sinh_part(x, *arguments) * x.diff(symbol) if x != 0 else Integer(0)
+        return own - self * _slope_of_log_sum_cosh(arguments, symbol)
+
+
+def _slope_of_log_sum_cosh(arguments: Sequence[Expr], symbol: Expr) -> Expr:
+    slopes = [(c, x, x.diff(symbol)) for c, x in _pairs(arguments)]
+    return Add(*[c * sinh_part(x, *arguments) * slope for c, x, slope in slopes if slope != 0])
+
+
+def _hyperbolic_total(arguments: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """The largest |xᵢ|, and Σ cᵢ·cosh(xᵢ) divided by its exponential."""
+    sizes = [absolute(x) for _, x in _pairs(arguments)]
+    shift = stop_gradient(maximum(*sizes))
+    return shift, Add(*[c * exp(s - shift) * (1 + exp(-2 * s)) / 2 for (c, _), s in zip(_pairs(arguments), sizes)])
+
+
+def _pairs(arguments: Sequence[Expr]) -> list[tuple[Expr, Expr]]:
+    return list(zip(arguments[::2], arguments[1::2]))
 
 
 class log_tanh(Composite):  # noqa: N801

@@ -377,6 +377,24 @@ class log_erfc(Composite):  # noqa: N801
         return -2 / sqrt(pi) * inverse_erfcx(x) * x.diff(symbol)
 
 
+class log_erfcx(Composite):  # noqa: N801
+    """log erfcx(x), which is x² + log erfc(x) where erfcx is out of range, with derivative −erfcx_rate(x).
+
+    >>> log_erfcx("x").diff("x"), log_erfcx(0.5).evalf(8)
+    (-erfcx_rate(x), -0.48501113)
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return select(x + 1, log(erfcx(x)), log(_written_erfc(x)) + x**2)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return -erfcx_rate(x) * x.diff(symbol)
+
+
 class log_normal_cdf(Composite):  # noqa: N801
     """log Φ(x) = log(erfcx(−x/√2)/2) − x²/2, with derivative φ(x)/Φ(x); log1p(−Φ(−x)) where that is small.
 

@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import sympy
-from sympy import Expr, Float, Rational, S, erf, ff, log
+from sympy import Expr, Float, Rational, S, erf, exp, ff, log
 
 from codegen.functions.bessel import log_bessel
-from codegen.functions.exponentials import log_tanh
+from codegen.functions.exponentials import log1mexp, log_tanh
 from codegen.functions.formulas import bose, coth, csch
-from codegen.functions.kinks import absolute, held, select
-from codegen.functions.primitive import Approximation
+from codegen.functions.kinks import absolute, held, minimum, select
+from codegen.functions.primitive import Approximation, Composite
 from codegen.functions.quotients import OVER_POWERS, Quotient, log1p_over
 from codegen.functions.series import derivative, horner
 from codegen.functions.smooth import expm1, log1p
@@ -30,11 +30,14 @@ __all__ = [
     "NUMBERS",
     "RECIPROCALS",
     "ROWS",
+    "complementary_log_log",
     "line_over",
     "log_of_quotient",
     "log_over",
     "ratio",
     "reciprocal_gap",
+    "remainder_over_cube",
+    "remainder_over_square",
 ]
 
 
@@ -214,6 +217,39 @@ class ratio(Beside):  # noqa: N801
         return [c / d * a for a in _rationals(_divided(above, below))]
 
 
+class remainder_over_square(Beside):  # noqa: N801
+    """(f(x) − x)/x² of functions that are x, and no multiple of it, beside 0."""
+
+    nargs = 3
+    power: ClassVar[int] = 2
+
+    @classmethod
+    def beyond(cls, n: int, x: Expr, *kinds: int) -> Expr:
+        (row,) = (ROWS[kind] for kind in kinds)
+        return derivative(_remainder(row, cls.power), n, x)
+
+    @classmethod
+    def radius(cls, *rows: Row) -> float:
+        return min(rows[0].ends, 3)
+
+    @classmethod
+    def series(cls, *kinds: int) -> Sequence[Expr]:
+        scale, q = _over_x(*kinds)
+        assert scale == 1, ROWS[kinds[0]]
+        return _rationals([Fraction(0), *q[1:]][cls.power - 1 :])
+
+
+class remainder_over_cube(remainder_over_square):  # noqa: N801
+    """(f(x) − x)/x³ of odd functions."""
+
+    power = 3
+
+
+@lru_cache(maxsize=64)
+def _remainder(row: Row, power: int) -> Callable[[Expr], Expr]:
+    return lambda x: (row.function(x) - x) / x**power
+
+
 class line_over(Approximation):  # noqa: N801
     """The n-th derivative by b, and the m-th by c, of b/f(b·c): cⁿ⁻ᵐ⁻¹ times a function of b·c."""
 
@@ -271,6 +307,29 @@ class log_over(Beside):  # noqa: N801
         scale, q = _over_x(*kinds)
         slope = _divided([k * c for k, c in enumerate(q)][1:], q)  # (log q)′ = q′/q
         return [log(scale), *[a / k for k, a in enumerate(_rationals(slope), 1)]]
+
+
+class complementary_log_log(Composite):  # noqa: N801
+    """log(1 − exp(−exp(x))), which is x far below 0; its derivative is u/(exp(u) − 1) of u = exp(x).
+
+    >>> complementary_log_log(0.5).evalf(8)
+    -0.21355919
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        u = exp(x)
+        return select(x, log1mexp(u), x - u / 2 + log_bessel(Rational(1, 2), u / 2))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return ratio(LINES[S.Zero], NUMBERS[expm1], 0, exp(minimum(x, FLAT))) * x.diff(symbol)
+
+
+FLAT = 7
+"""u/(exp(u) − 1) is below 10⁻⁴⁷⁰ at u = exp(7)."""
 
 
 def log_of_quotient(number: int, x: Expr) -> Expr:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, tanh
+from sympy import Add, And, Eq, Expr, Integer, Piecewise, Pow, exp, log, sqrt, tanh
 
 from codegen.functions import arrays
 from codegen.functions.kinks import absolute, clip, maximum, relu, select, sign, stop_gradient
@@ -284,6 +284,11 @@ class weighted_norm(Composite):  # noqa: N801
         # As sums of ±(|c|^(1/n)·x)ⁿ, so that 0 times what is infinite is 0.
         roots = [(sign(c), absolute(c) ** (1 / n) * x) for c, x in _pairs(arguments)]
         size = stop_gradient(maximum(*[absolute(root) for _, root in roots]))
+        negative = [c.is_negative if c.is_number else None for c in arguments[::2]]
+        if n == 2 and len(negative) == 2 and {*negative} == {False, True}:
+            # x² − y² is (x − y)·(x + y), of which the difference has all digits.
+            x, y = (absolute(roots[negative.index(sense)][1]) for sense in (False, True))
+            return size * sqrt(ratio(x - y, size) * (ratio(x, size) + ratio(y, size)))
         return size * Add(*[sense * ratio(root, size) ** n for sense, root in roots]) ** (1 / n)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:

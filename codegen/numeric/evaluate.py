@@ -24,6 +24,7 @@ from codegen.ir.order import Scan
 from codegen.numeric.elementwise import numpy_function
 from codegen.numeric.eliminations import NUMPY, eliminated
 from codegen.numeric.inputs import bind
+from codegen.numeric.limits import with_limits
 from codegen.numeric.program import Program, compile_bodies
 from codegen.walk import Extent, base_name, extent, indices, is_plain, is_variable, length, references, subscripts
 
@@ -36,7 +37,8 @@ DTYPES = (np.dtype(np.float64), np.dtype(np.float32), np.dtype(np.complex128))
 def evaluate(graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = np.float64) -> dict[str, NDArray[Any]]:
     """The value of every variable of the graph, the inputs included, computed in ``dtype``.
 
-    An element that no equation assigns is nan. Raises :class:`CheckError` naming the input for values that do not fit
+    An element that no equation assigns is nan; what is 0/0 as it is written is its limit where compiled code has that.
+    Raises :class:`CheckError` naming the input for values that do not fit
     the graph's inputs, and for a function that has no translation.
 
     >>> from codegen import from_expressions
@@ -47,10 +49,14 @@ def evaluate(graph: Graph, values: Mapping[str, ArrayLike], dtype: DTypeLike = n
     {'a': 2.0, 'b': 1.0, 'v1': 2.0, 'v2': 3.0, 'e': 6.0}
     """
     require_graph(graph, CheckError)
-    evaluator = Evaluator.of(graph, dtype)
-    inputs = bind(graph, values, evaluator.dtype)
-    found = evaluator(inputs.extents, {name: array[None] for name, array in inputs.arrays.items()})
-    return {name: inputs.arrays.get(name, array[0, ...]) for name, array in found.items()}
+
+    def values_of(written: Graph) -> dict[str, NDArray[Any]]:
+        evaluator = Evaluator.of(written, dtype)
+        inputs = bind(written, values, evaluator.dtype)
+        found = evaluator(inputs.extents, {name: array[None] for name, array in inputs.arrays.items()})
+        return {name: inputs.arrays.get(name, array[0, ...]) for name, array in found.items()}
+
+    return with_limits(graph, values_of)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ from codegen.numeric.eliminations import eliminated, exact_cores
 from codegen.numeric.evaluate import untranslated
 from codegen.numeric.ieee import Ieee, Mpf
 from codegen.numeric.inputs import bind
+from codegen.numeric.limits import with_limits
 from codegen.numeric.program import IntegerPower, Quotient, Root, compile_bodies
 from codegen.walk import base_name, extent, indices, is_plain, is_variable, length, subscripts
 
@@ -64,10 +65,9 @@ def evaluate_exactly(graph: Graph, values: Mapping[str, ArrayLike], digits: int 
     0.03333333333333333518370504
     """
     inputs = bind(graph, values, np.dtype(np.float64))
+    arrays = {name: array.astype(object) for name, array in inputs.arrays.items()}
     with LOCK:
-        return Oracle(graph, inputs.extents, digits)(
-            {name: array.astype(object) for name, array in inputs.arrays.items()}
-        )
+        return with_limits(graph, lambda written: Oracle(written, inputs.extents, digits)(arrays))
 
 
 Element = tuple[int, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, sqrt
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, sqrt
 
 from codegen.functions import direction_cosine, hypot
 from codegen.functions.smooth import log1p_of_squares, reciprocal_of_squares, square_share, weighted_norm
@@ -57,6 +57,21 @@ def weighted(node: Pow) -> Expr | None:
     if len(terms) < len(found) or not _may_overflow(terms):
         return None
     return weighted_norm(exponent.q, *[part for term in terms for part in term]) ** exponent.p
+
+
+def factored(total: Expr) -> Expr | None:
+    """c² − d²·x² as (c − d·x)·(c + d·x) for numbers c and d: where it vanishes the difference has all digits.
+
+    >>> from sympy import symbols
+    >>> x = symbols("x", real=True)
+    >>> factored(9 - 4 * x**2)
+    (3 - 2*x)*(2*x + 3)
+    """
+    constant, rest = total.as_coeff_Add() if isinstance(total, Add) else (S.Zero, total)
+    c, root = (_root(part) for part in (constant, -rest)) if constant else (None, None)
+    if c is None or root is None or isinstance(rest, Add) or not (c.is_Rational and root.as_coeff_Mul()[0].is_Rational):
+        return None
+    return (c - root) * (c + root)
 
 
 def _may_overflow(terms: Sequence[tuple[Expr, Expr]]) -> bool:

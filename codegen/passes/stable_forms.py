@@ -22,6 +22,7 @@ from sympy import (
     asin,
     asinh,
     atan,
+    atanh,
     cos,
     cosh,
     erf,
@@ -36,6 +37,7 @@ from sympy import (
     sin,
     sinh,
     sqrt,
+    tan,
     tanh,
 )
 from sympy.core.basic import Basic
@@ -66,6 +68,7 @@ from codegen.functions import (
     select,
     sigmoid,
     sigmoid_slope,
+    sign,
     softmax_part,
     softplus,
     softplus_intercept,
@@ -84,21 +87,34 @@ from codegen.functions.exponentials import (
     gudermannian,
     log_cosh_intercept,
     log_distance_from_1,
-    log_raised_cosh,
+    log_sum_cosh,
     softened_ramp,
     weighted_log_sum_exp,
     weighted_part,
 )
-from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, normal_cdf
+from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, log_erfcx, normal_cdf
 from codegen.functions.improvement import improvement, log_improvement
 from codegen.functions.lambert import lambert_w_of_exponential
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder
-from codegen.functions.ratios import LINES, NUMBERS, ROWS, line_over, log_of_quotient, ratio, reciprocal_gap
+from codegen.functions.ratios import (
+    LINES,
+    NUMBERS,
+    ROWS,
+    complementary_log_log,
+    line_over,
+    log_of_quotient,
+    ratio,
+    reciprocal_gap,
+    remainder_over_cube,
+    remainder_over_square,
+)
+from codegen.functions.scaled import exponential_product, log_sinh, logarithm_of_product, vanishing_product
 from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
-from codegen.passes.norms import directed, log1p_squared, norm, over_squares, weighted
+from codegen.passes.norms import directed, factored, log1p_squared, norm, over_squares, weighted
+from codegen.passes.overflowing import in_one_exponential
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, is_large, postorder
 
@@ -116,18 +132,29 @@ def _log_of_quotient(function: type[Expr], quotient: type[Expr]) -> Callable[...
     return rule
 
 
+def _log1mexp(x: Expr) -> Expr:
+    """log(1 − exp(−x)), also of x = c·exp(a) for a number c > 0."""
+    power = None if x.is_number else _exponent(x)
+    return log1mexp(x) if power is None else complementary_log_log(power)
+
+
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     beta: log_beta,
     by_logarithm: lambda condition, logarithm, product: select(condition, logarithm, log(product)),
     cosh: log_cosh,
+    coth: lambda x: -log_tanh(x),
+    csch: lambda x: log(2) - x - log1mexp(2 * x),
+    bose: lambda x: -x - log1mexp(x),
     erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
     damped_bessel: lambda n, x: log_bessel(n, x) - x if n == 0 else log(damped_bessel(n, x)),
-    expm1: lambda x: x + log1mexp(x),
+    erfcx: log_erfcx,
+    expm1: lambda x: x + _log1mexp(x),
     gamma: log_gamma,
     gamma_density: log_gamma_density,
     improvement: log_improvement,
+    inverse_erfcx: lambda x: -log_erfcx(x),
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -146,6 +173,9 @@ def _all_of_it(logarithm: Callable[..., Expr]) -> Callable[..., tuple[Expr, Expr
     return lambda *arguments: (logarithm(*arguments), S.One)
 
 
+#: What overflows or vanishes, and is positive.
+ONLY_LOGARITHMS = (by_logarithm, erfcx, gamma_density, improvement, inverse_erfcx)
+
 #: f(…) = exp(g)·rest where f overflows or vanishes and the rest, which has its sign, does not: g and the rest.
 GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     exp: lambda x: (x, Integer(1)),
@@ -159,7 +189,20 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
     besselk: lambda n, x: (log_besselk(n, x), Integer(1)),
     damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
-    **{function: _all_of_it(LOGARITHMS[function]) for function in (by_logarithm, gamma_density, improvement)},
+    exponential_product: _all_of_it(logarithm_of_product),
+    vanishing_product: lambda front, *arguments: (logarithm_of_product(*arguments), front),
+    **{function: _all_of_it(LOGARITHMS[function]) for function in ONLY_LOGARITHMS},
+}
+
+#: log |f(x)| of a function that is 0 or infinite at 0, with sign(x) as the rest where that is not divided out.
+SIGNED: Mapping[type[Expr], Callable[[Expr], Expr]] = {
+    expm1: log_distance_from_1,
+    bose: lambda x: -log_distance_from_1(x),
+    sinh: log_sinh,
+    csch: lambda x: -log_sinh(x),
+    tanh: lambda x: log_tanh(absolute(x)),
+    coth: lambda x: -log_tanh(absolute(x)),
+    vanishing_product: lambda front, *arguments: logarithm_of_product(*arguments, zeros=True),
 }
 
 #: A growing factor, a decaying one of the same argument, and what their product is.
@@ -254,7 +297,7 @@ def _log(node: log) -> Expr | None:
     if isinstance(argument, Add):
         return _log_of_sum(argument)
     if isinstance(-argument, expm1):
-        return log1mexp(-(-argument).args[0])
+        return _log1mexp(-(-argument).args[0])
     if argument.func in LOGARITHMS:
         return LOGARITHMS[argument.func](*argument.args)
     if (tail := log_of_tail(argument)) is not None:
@@ -272,8 +315,8 @@ def _log_of_sum(argument: Add) -> Expr | None:
     if pair := _constant_and_power(argument):
         constant, power = pair
         return constant + softplus(power - constant)
-    if (raised := _raised_cosh(argument)) is not None:
-        return raised
+    if (found := _sum_of_cosh(argument)) is not None:
+        return found
     if powers := exponents(argument):
         return log_sum_exp(*powers)
     if (inverse := _inverse_sinh(argument)) is not None:
@@ -291,14 +334,15 @@ def _log_of_sum(argument: Add) -> Expr | None:
     return None if (size := norm(argument)) is None else 2 * log(size)
 
 
-def _raised_cosh(total: Add) -> Expr | None:
-    """log(c + d·cosh(a)) of numbers c, d > 0."""
-    (c, one), *others = (term.as_coeff_Mul() for term in total.args)
-    if one == 1 and c.is_positive and len(others) == 1:
-        ((d, hyperbolic),) = others
-        if d.is_positive and isinstance(hyperbolic, cosh):
-            return log(d) + log_raised_cosh(c / d, hyperbolic.args[0])
-    return None
+def _sum_of_cosh(total: Add) -> Expr | None:
+    """log(c + d·cosh(a) + …) of numbers c, d, … > 0."""
+    terms: list[tuple[Expr, Expr]] = []
+    for number, function in (term.as_coeff_Mul() for term in total.args):
+        if not number.is_positive or not (function == 1 or isinstance(function, cosh)):
+            return None
+        terms.append((number, function.args[0] if isinstance(function, cosh) else S.Zero))
+    varying = any(a != 0 for _, a in terms)
+    return log_sum_cosh(*[part for term in terms for part in term]) if varying else None
 
 
 def _weighted_logarithm(total: Add) -> Expr | None:
@@ -382,13 +426,22 @@ def _log_of_product(argument: Expr) -> Expr | None:
     factors: list[Expr] = []
     for factor in Mul.make_args(argument):
         base, power = (factor, Integer(1)) if isinstance(factor, exp) else factor.as_base_exp()
-        if _grows(base) and isinstance(power, Integer):
+        if base.func in SIGNED and isinstance(power, Integer) and not _is_divided(argument / factor, base, power):
+            growths.append(power * SIGNED[base.func](*base.args))
+            factors.append(sign(base.args[0]) ** power)
+        elif _grows(base) and isinstance(power, Integer):
             growth, rest = GROWTH[base.func](*base.args)
             growths.append(power * growth)
             factors.append(rest**power)
         else:
             factors.append(factor)
     return Add(*growths, _stable_log(Mul(*factors))) if growths else None
+
+
+def _is_divided(others: Expr, base: Expr, power: Integer) -> bool:
+    """Whether the zero of sinh(x)·y/x, or the pole of x/sinh(x), is none of the product with others."""
+    sense = -1 if base.func in RECIPROCALS else 1
+    return _has_power(others, base.args[0].as_coeff_Mul()[1] ** (sense * (1 if power > 0 else -1)))
 
 
 def _grows(base: Expr) -> bool:
@@ -408,7 +461,7 @@ def _log1p(node: log1p) -> Expr | None:
     if isinstance(argument, exp):
         return softplus(argument.args[0])
     if isinstance(-argument, exp):
-        return log1mexp(-(-argument).args[0])
+        return _log1mexp(-(-argument).args[0])
     if isinstance(-argument, sigmoid):
         return log_sigmoid(-(-argument).args[0])
     return log1p_of_tail(argument) or log1p_squared(argument)
@@ -420,6 +473,8 @@ def _power(node: Pow) -> Expr | None:
     if isinstance(exponent, Rational) and exponent.q == 2:
         if (size := norm(base)) is not None:
             return size ** (2 * exponent)
+        if (product := factored(base)) is not None:
+            return product**exponent
         if isinstance(base, Add) and (root := _root_of_exponentials(base, exponent)) is not None:
             return root
     return weighted(node) or _reciprocal(node)
@@ -606,6 +661,23 @@ def _over_decimals(rest: Expr, base: Add, power: Integer) -> Expr | None:
     if shared != argument:
         return None
     return ratio(LINES[S.Zero], NUMBERS[expm1], 0, argument) * left / -constant * base ** (power + 1)
+
+
+def _over_powers(node: Mul) -> Expr | None:
+    """c·(f(x) − x)/x³ of an odd f, and its quotient by x²."""
+    for total in node.args:
+        if isinstance(total, Add) and len(total.args) == 2:
+            rest = node / total
+            for term, line in permutations(total.args):
+                for factor in Mul.make_args(term):
+                    x = factor.args[0] if factor.func in REMAINING else None
+                    if x is None or line != -term / factor * x:
+                        continue
+                    for quotient in REMAINING[factor.func]:
+                        if _has_power(rest, x.as_coeff_Mul()[1] ** -quotient.power):
+                            kept = rest * x**quotient.power * (term / factor)
+                            return kept * quotient(NUMBERS[factor.func], 0, x)
+    return None
 
 
 def _numbered(base: Expr) -> tuple[int, int, Expr] | None:
@@ -908,6 +980,13 @@ def _inverse(node: Expr) -> Expr | None:
     return None if found is None or argument.is_number else found(*inside)
 
 
+ODD_FUNCTIONS = (sinh, tanh, sin, tan, asin, atan, asinh, atanh)
+REMAINING: Mapping[type[Expr], tuple[type[remainder_over_square], ...]] = {
+    log1p: (remainder_over_square,),
+    **dict.fromkeys(ODD_FUNCTIONS, (remainder_over_cube, remainder_over_square)),
+}
+"""Functions that are x beside 0, and what of f(x) − x is divided by powers of x."""
+
 PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _line,
     _without_decay,
@@ -919,7 +998,9 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _numerator,
     directed,
     over_squares,
+    in_one_exponential,
     _hyperbolic,
+    _over_powers,
     _removed,
     _damped,
 )

@@ -27,7 +27,18 @@ from codegen.functions.special import besseli, besselk, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
 from codegen.passes.norms import SHORT
-from codegen.passes.stable_forms import DAMPING, DECAYING, GROWTH, INTERCEPTS, INVERSES, LOGARITHMS, RECIPROCALS
+from codegen.passes.overflowing import DAMPED, OVERFLOWING
+from codegen.passes.stable_forms import (
+    DAMPING,
+    DECAYING,
+    GROWTH,
+    INTERCEPTS,
+    INVERSES,
+    LOGARITHMS,
+    RECIPROCALS,
+    REMAINING,
+    SIGNED,
+)
 from codegen.passes.tails import (
     COMPLEMENTS,
     DECAY_OF_TAILS,
@@ -41,7 +52,7 @@ DEEP = 3
 INSIDE = 64
 """So many parts of an exponent are looked at."""
 SATURATING = frozenset({tanh, sigmoid})
-LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, hypot})
+LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, *SIGNED, hypot})
 """Factors that a logarithm is taken of otherwise."""
 LOGGED_1P = frozenset({exp, sigmoid, *LOGARITHMS_OF_COMPLEMENTS})
 SUMMED = frozenset({exp, cosh, *COMPLEMENTS, *INTERCEPTS})
@@ -207,7 +218,7 @@ def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set
 def _product(nodes: Nodes, node: Node) -> bool:
     found = list(factors(nodes, node))
     heads = [nodes.heads[base] for base, _ in found]
-    if _vanishes(nodes, found, heads):
+    if _vanishes(nodes, found, heads) or _remains(nodes, found):
         return True
     about = [(head, base, power) for head, (base, power) in zip(heads, found) if head in MULTIPLIED]
     if not about:
@@ -221,6 +232,8 @@ def _product(nodes: Nodes, node: Node) -> bool:
     if any(head in GAMMAS for head in heads) and sum(head in IN_DENSITIES for head in heads) > 1:
         return True
     exponents = [_argument(nodes, base) for head, base, _ in about if head is exp]
+    if _may_leave(nodes, [(head, _argument(nodes, base)) for head, base, _ in about], exponents):
+        return True
     growing = [_argument(nodes, base) for head, base, power in about if head in (exp, sinh, cosh)]
     for head, base, _ in about:
         argument = _argument(nodes, base)
@@ -233,6 +246,20 @@ def _product(nodes: Nodes, node: Node) -> bool:
         if head is expm1 and _has_power(nodes, found, argument, -1):
             return True
     return False
+
+
+def _may_leave(nodes: Nodes, about: Sequence[tuple[Head, Node]], exponents: Sequence[Node]) -> bool:
+    """Whether what overflows stands beside what decays, or an exponential beside what has terms of its exponent."""
+    damped = [argument for head, argument in about if head in DAMPED]
+    if any(head in OVERFLOWING for head, _ in about) and (damped or exponents):
+        return True
+    inside = {rest for exponent in exponents for rest in _rests(nodes, exponent)}
+    return any(not inside.isdisjoint(_rests(nodes, argument)) for argument in damped)
+
+
+def _rests(nodes: Nodes, node: Node) -> set[Node]:
+    """What the terms of a sum, or a node, are multiples of."""
+    return {rest for _, rest in terms(nodes, node)} if nodes.heads[node] is Add else {nodes.parted(node)[1]}
 
 
 def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> bool:
@@ -258,6 +285,18 @@ def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> b
             if other in divided:
                 return True
             if its_head is Add and any(_agree(nodes, other, part, decimal or head is log) for part in divided):
+                return True
+    return False
+
+
+def _remains(nodes: Nodes, found: Sequence[Factor]) -> bool:
+    """(f(x) − x)/x³."""
+    below = {base for base, power in found if power.is_negative}
+    for base, _ in found if below else ():
+        if nodes.heads[base] is Add and len(nodes.operands[base]) == 2:
+            inside = [part for _, rest in terms(nodes, base) for part, _ in factors(nodes, rest)]
+            arguments = (_argument(nodes, part) for part in inside if nodes.heads[part] in REMAINING)
+            if any(not below.isdisjoint(_bases_of(nodes, a)) for a in arguments):
                 return True
     return False
 

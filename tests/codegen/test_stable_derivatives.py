@@ -62,6 +62,8 @@ VAST = [s * x for x in (0.0, 1e-9, 0.3, 3.0, 40.0, 800.0, 1e5) for s in (1, -1)]
 BESIDE_1 = [1e-9, 0.1, 0.7, 0.999, 1 - 1e-9, 1 + 1e-15, 1 + 1e-9, 1.3, 5.0, 1e5]
 SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e-3, 2.0), (1.5, -1e-9)]
 
+HYPERBOLIC = [1e-9, 0.3, -3.0, 40.0, 300.0, -500.0, 700.0]
+
 BY_SIZE = [1e-10, 0.3, 1.99, 9.0, 700.0]
 
 #: A formula and its points: values of its variables in the order of their names.
@@ -173,9 +175,33 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "log(2cosh + sinh)": (log(2 * cosh(x) + sinh(x)), VAST),
     "log(cosh + cosh)": (log(cosh(x) + cosh(y)), [(800.0, 3.0), (3.0, 800.0), (0.5, 2.0)]),
     "log(1 + exp + exp)": (log(1 + exp(x) + exp(y)), [(800, 3), (-40, -50), (0, 0)]),
-    "log(sinh/cosh)": (log(sinh(x) / cosh(y)), [(1000, 1000), (3, 1000), (1000, 3), (1e-5, 0.1)]),
+    "log(sinh/cosh)": (log(sinh(x) / cosh(y)), [(1000, 1000), (3, 1000), (40, 3), (1e-5, 0.1)]),
+    "log(cosh + cosh), slopes": (log(cosh(x) + 2 * cosh(y) + 3), [(1e-9, 3.0), (1e-9, 1e-5), (800.0, 1e-3)]),
+    "log csch": (log(1 / sinh(x)), [1e-9, 3.0, 20.0, 300.0]),
+    "log coth": (log(1 / tanh(x)), [1e-9, 3.0, 20.0, 300.0]),
+    "log(y·tanh)": (log(y * tanh(x)), [(0.3, 2.0), (40.0, 3.0)]),
+    "log(y/sinh)": (log(y / sinh(x)), [(0.3, 2.0), (40.0, 3.0)]),
+    "cosh/cosh": (cosh(2 * x) / cosh(3 * x), HYPERBOLIC),
+    "sinh/sinh": (sinh(2 * x) / sinh(3 * x), HYPERBOLIC),
+    "sinh²/cosh": (sinh(x) ** 2 / cosh(2 * x), HYPERBOLIC),
+    "(cosh − 1)/sinh": ((cosh(x) - 1) / sinh(x), HYPERBOLIC),
+    "exp/(exp + 1)": (exp(x) / (exp(2 * x) + 1), HYPERBOLIC),
+    "(exp − 1)/(exp + 1)": ((exp(2 * x) - 1) / (exp(3 * x) + 1), HYPERBOLIC),
+    "exp·cosh": (exp(-x) * cosh(x), [1e-9, 0.3, 40.0, 400.0]),
+    "exp·sinh": (exp(-(x**2)) * sinh(3 * x), [1e-9, 0.3, -3.0, 20.0, 300.0]),
+    "a wave at a depth": (cosh(a * (x + y)) / cosh(a * y), [(1, -0.25, 0.5), (2, -300, 600), (1, -3, 1000)]),
+    "a wave's other part": (sinh(a * (x + y)) / sinh(a * y), [(1, -0.25, 0.5), (2, -300, 600), (1e-9, -1, 2)]),
+    "log(1 − exp(−exp))": (log(1 - exp(-exp(y))), [-300.0, -40.0, -20.0, -0.1, 0.1, 3.0]),
+    "log of the inverse Mills ratio": (
+        log(exp(-(y**2) / 2) / (1 + erf(y / sqrt(2)))),
+        [-10.0, -1.5, -0.3, 0.3, 8.0, 40.0, 1e3],
+    ),
     "asinh(exp)": (asinh(exp(x)), VAST),
-    "√(x² − 1)": (sqrt(x**2 - 1), [1e200, -1e200, 2.0, 1e10]),
+    "√(x² − 1)": (sqrt(x**2 - 1), [1e200, -1e200, 2.0, -1 - 1e-9]),
+    "√(1 − x²)": (sqrt(1 - x**2), [1e-9, -0.99, 1 - 1e-9, 1 - 2.0**-52]),
+    "(sin(x) − x)/x³": ((sin(x) - x) / x**3, [1e-40, 1e-9, 0.9, -1.1, 20.0]),
+    "(x − atan(x))/x²": ((x - atan(x)) / x**2, [1e-9, 0.3, 0.4, 20.0]),
+    "(log(1 + x) − x)/x²": ((log(1 + x) - x) / x**2, [1e-9, -0.3, 0.4, 20.0]),
     "√(a·x² + y²)": (
         sqrt(a * x**2 + y**2),
         [(2, 1e200, 1e200), (2, 3, 1e-200), (2, 1e-200, 1e-200), (-0.5, 3, 4), (-0.5, 1e200, 1e200), (0, 1e200, 1e-9)],
@@ -183,7 +209,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "(x⁴ + y⁴)^¼": ((x**4 + y**4) ** Rational(1, 4), [(s, t * s) for s in (1e-200, 1e-100, 2, 1e200) for t in (1, -3)]),
     "(x³ + y³)^⅓": ((x**3 + y**3) ** Rational(1, 3), [(s, 2 * s) for s in (1e-200, 1e-110, 2.0, 1e200)]),
     "(x² + y² − 1)^(3/2)": (sqrt(x**2 + y**2 - 1) ** 3, [(1e90, 1e90), (2.0, 3.0)]),
-    "√(x² − y²)": (sqrt(x**2 - y**2), [(2e200, 1e200), (3.0, 2.0), (2e-200, 1e-200)]),
+    "√(x² − y²)": (sqrt(x**2 - y**2), [(2e200, 1e200), (1 + 1e-9, -1.0), (2e-200, 1e-200)]),
     "erf − erf": (erf(x) - erf(y), [(-8, -9), (8, 7), (1, -2), (0.1, 0.2), (25, 20), (-25, -20)]),
     "log(erfc − erfc)": (log(erfc(x) - erfc(x + 1)), [-9.0, -3.0, 0.0, 8.0, 30.0, 100.0]),
     "B(a, b)": (beta(a, b), [(1e-9, 0.7), (0.7, 1e-9), (3.0, 1e-6), (50.0, 60.0), (0.5, 0.3)]),
@@ -216,7 +242,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "atan(sinh)": (atan(sinh(x)), [700.0, -3.0, 1e-9]),
     "atan(2·exp)": (atan(2 * exp(x)), [700.0, -700.0, 0.3]),
     "asin(tanh)": (asin(tanh(x)), [80.0, -3.0, 1e-9]),
-    "acosh(exp)": (acosh(exp(x)), [1e-40, 1e-9, 0.3, 300.0]),
+    "acosh(exp)": (acosh(exp(x)), [1e-40, 1e-9, 0.3, 40.0, 300.0]),
     "log(1 + x²)": (log(1 + x**2), [1e-9, 0.5, -3.0, 1e90, -1e150]),
     "log(1 + x² + 4y²)": (log(1 + x**2 + 4 * y**2), [(1e-9, 2e-9), (1e200, 3.0), (2.0, 3.0)]),
     "x/(1 + x²)": (x / (1 + x**2), [1e-9, 0.5, 1e80, 1e100]),
@@ -313,6 +339,8 @@ LIMITS: dict[str, tuple[Expr, tuple[float, float, float]]] = {
     "coth(x) − 1/x": (1 / tanh(x) - 1 / x, (0, 1 / 3, 0)),
     "log(x/tanh(x))": (log(x / tanh(x)), (0, 0, 2 / 3)),
     "x/log(1 + x)": (x / log(1 + x), (1, 1 / 2, -1 / 6)),
+    "(sinh(x) − x)/x³": ((sinh(x) - x) / x**3, (1 / 6, 0, 1 / 60)),
+    "sinh(2x)/sinh(3x)": (sinh(2 * x) / sinh(3 * x), (2 / 3, 0, -10 / 9)),
 }
 
 
@@ -321,6 +349,9 @@ LIMITS: dict[str, tuple[Expr, tuple[float, float, float]]] = {
 def test_what_is_nought_by_nought_is_its_limit(name: str, nodes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     formula, expected = LIMITS[name]
     np.testing.assert_allclose(value_and_slopes(formula, 0.0, nodes, monkeypatch), expected, rtol=1e-13, atol=1e-15)
+    written = from_expressions({"e": formula}, [x])
+    np.testing.assert_allclose(evaluate(written, {"x": 0.0})["e"], expected[0], rtol=1e-15)
+    np.testing.assert_allclose(float(evaluate_exactly(written, {"x": 0.0})["e"][()]), expected[0], rtol=1e-15)
 
 
 #: Rates of channels in a membrane (Hodgkin and Huxley 1952; Traub and Miles 1991): with decimals, and exactly.

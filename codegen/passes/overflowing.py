@@ -1,0 +1,108 @@
+"""Products of what grows and what decays exponentially, as one exponential of all their exponents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sympy import Add, Expr, Integer, Mul, Rational, S, cosh, exp, sinh
+
+from codegen.functions import bose, csch, expm1, sech, sigmoid
+from codegen.functions.scaled import COSH, SINH, Part, product_of
+
+__all__ = ["DAMPED", "OVERFLOWING", "in_one_exponential"]
+
+
+class Scale(NamedTuple):
+    """f(x) = number·exp(share·x)·g(scale·x)ᵏ for cosh or sinh as g."""
+
+    kind: int
+    power: int = 1
+    number: Expr = S.One
+    share: Expr = S.Zero
+    scale: Expr = S.One
+
+
+HALF = Rational(1, 2)
+OVERFLOWING: Mapping[type[Expr], Scale] = {
+    cosh: Scale(COSH),
+    sinh: Scale(SINH),
+    expm1: Scale(SINH, 1, Integer(2), HALF, HALF),
+}
+DAMPED: Mapping[type[Expr], Scale] = {
+    sech: Scale(COSH, -1),
+    csch: Scale(SINH, -1),
+    bose: Scale(SINH, -1, HALF, -HALF, HALF),
+    sigmoid: Scale(COSH, -1, HALF, HALF, HALF),
+}
+SCALES = {**OVERFLOWING, **DAMPED}
+ALONE: Mapping[tuple[int, bool], type[Expr]] = {
+    (COSH, True): cosh,
+    (SINH, True): sinh,
+    (COSH, False): sech,
+    (SINH, False): csch,
+}
+"""What a power is the power of, by whether it is positive."""
+
+Power = tuple[Expr, Expr]
+"""A base and its exponent."""
+
+
+def in_one_exponential(node: Mul) -> Expr | None:
+    """A product with factors that may be out of range where it is not.
+
+    >>> from sympy import symbols
+    >>> x = symbols("x", real=True)
+    >>> in_one_exponential(exp(x) * sigmoid(-2 * x)), in_one_exponential(cosh(x) * sech(2 * x) ** 2)
+    (sech(x)/2, exponential_product(0, 0, -2, 2*x, 0, 1, x))
+    """
+    scaled = {factor: power for factor in node.args if (power := _power_of_scale(factor)) is not None}
+    growing = [factor for factor in node.args if isinstance(factor, exp)]
+    exponent = Add(*[factor.args[0] for factor in growing])
+    if not scaled or not _may_leave(list(scaled.values()), exponent):
+        return None
+    number = Mul(*[factor for factor in node.args if factor not in scaled and factor not in growing])
+    parts: list[Part] = []
+    for base, power in scaled.values():
+        row, (x,) = SCALES[base.func], base.args
+        number *= row.number**power
+        exponent += power * row.share * x
+        parts.append((row.kind, row.power * power, row.scale * x))
+    return number * _settled(exponent, parts)
+
+
+def _power_of_scale(factor: Expr) -> Power | None:
+    base, power = factor.as_base_exp()
+    known = base.func in SCALES and not isinstance(factor, exp)
+    return (base, power) if known and isinstance(power, Integer) else None
+
+
+def _may_leave(scaled: Sequence[Power], exponent: Expr) -> bool:
+    """Whether a factor may be infinite where another one is 0; exp(a) may beside one of the same terms."""
+    growing = [base for base, power in scaled if (base.func in OVERFLOWING) == bool(power.is_positive)]
+    if exponent == 0 or (growing and len(growing) < len(scaled)):
+        return bool(growing) and len(growing) < len(scaled)
+    terms = _terms([exponent])
+    related = not terms.isdisjoint(_terms(base.args[0] for base, _ in scaled))
+    return related or any(isinstance(base, (cosh, sinh)) for base in growing)
+
+
+def _terms(totals: Iterable[Expr]) -> set[Expr]:
+    return {term.as_coeff_Mul()[1] for total in totals for term in Add.make_args(total)} - {S.One}
+
+
+def _settled(exponent: Expr, parts: Iterable[Part]) -> Expr:
+    """The product of the powers of each function of each argument."""
+    powers: dict[tuple[int, Expr], Expr] = {}
+    number = S.One
+    for kind, power, a in parts:
+        if a.could_extract_minus_sign():
+            a, number = -a, number * (-1) ** (power if kind == SINH else 0)
+        powers[kind, a] = powers.get((kind, a), S.Zero) + power
+    left = [(kind, power, a) for (kind, a), power in powers.items() if power]
+    if not left:
+        return number * exp(exponent)
+    if exponent == 0 and len(left) == 1:
+        ((kind, power, a),) = left
+        return number * ALONE[kind, bool(power.is_positive)](a) ** abs(power)
+    return number * product_of(exponent, left)
