@@ -127,7 +127,7 @@ class Tangents:
         if not edges:
             return []
         return [
-            summand(new if is_plain(reference) else guarded(new), _summed(equation, new))
+            summand(new if is_plain(reference) and not equation.reduced else guarded(new), _summed(equation, new))
             for reference, local in edges.items()
             for factor in [self.system.multiplier(equation, reference, local)]
             for given in active[reference]

@@ -18,7 +18,7 @@ from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, overlap
 from codegen.ir.constants import faulty_constant
 from codegen.ir.equation import Equation
-from codegen.ir.ranges import asked_of, guarded, missing, on_axis
+from codegen.ir.ranges import asked_of, guard_of, guarded, missing, on_axis
 from codegen.ir.summation import Summand, summand
 from codegen.ir.validation import quote
 from codegen.walk import (
@@ -188,7 +188,9 @@ def pull_back(body: Expr, domain: Sequence[Idx], reference: Expr, cell: Cell, ke
     read = (asked_of(reference) or () for bracket in brackets for reference in references(bracket))
     conditions = (*conditions, *(one for asked in read for one in asked))
     body = Mul(reindex(body, changed), *brackets)
-    return summand(guarded(body, *conditions) if conditions else body, [renaming[index] for index in summed])
+    over = [renaming[index] for index in summed]
+    within = any(guard is not None and {*indices(guard[1])} & {*over} for guard in map(guard_of, Mul.make_args(body)))
+    return summand(guarded(body, *conditions) if conditions or within else body, over)
 
 
 def _bracket(key: Expr, value: Expr) -> Expr:

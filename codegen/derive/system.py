@@ -15,6 +15,7 @@ from codegen.derive.terms.structure import Structure, split
 from codegen.functions import equal
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.graph import Cell, Graph
+from codegen.ir.ranges import guard_of, guarded
 from codegen.ir.summation import Summand
 from codegen.passes.patterns import Patterns, Vertex
 from codegen.walk import (
@@ -215,8 +216,16 @@ class System(Accumulator):
         """A local derivative as a vertex, so that it is computed once for all directions and orders.
 
         Left as it is if it is a single reference or none. Brackets stay outside, to be carried out; so do those of
-        integers in the data, where a vertex would hold a whole table of zeros for each.
+        integers in the data, where a vertex would hold a whole table of zeros for each, and conditions on what is
+        summed over, which say how far a recurrence reads.
         """
+        guard = guard_of(guarded(local)) if equation.reduced else None
+        if guard is not None and {*indices(guard[1])} & {*equation.reduced}:
+            alone = is_reference(guard[0]) or not references(guard[0])
+            return local if alone else guarded(self._multiple(equation, reference, local), guard[1])
+        return self._multiple(equation, reference, local)
+
+    def _multiple(self, equation: Equation, reference: Expr, local: Expr) -> Expr:
         local = self._with_vertices(local)
         factors = Mul.make_args(local)
         outside = [f for f in factors if f.is_number or (isinstance(f, equal) and self._is_of_integers(f))]

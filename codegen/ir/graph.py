@@ -226,6 +226,11 @@ class Graph(Fields):
         """The scan that an equation is part of, by its vertex; none for most."""
         return {equation.cell: step for step in self.steps if isinstance(step, Scan) for equation in step.equations}
 
+    @cached_property
+    def over_steps(self) -> Mapping[Cell, frozenset[Index]]:
+        """The indices over which sums in scans add up other steps: a vertex along them would need all steps at once."""
+        return {cell: found for step in self.steps if isinstance(step, Scan) for cell, found in step.over_steps()}
+
     def variable(self, name: str) -> Variable:
         """The variable of this name; a :class:`GraphError` that lists the known names otherwise."""
         if name in self.ends:

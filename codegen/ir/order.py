@@ -10,12 +10,12 @@ from typing import NamedTuple
 from sympy import Expr, Idx, Integer
 
 from codegen.errors import GraphError
-from codegen.ir.affine import affine
+from codegen.ir.affine import Affine, affine
 from codegen.ir.cells import Cell, Pattern, overlap
 from codegen.ir.equation import Equation
-from codegen.ir.ranges import elements_read
+from codegen.ir.ranges import elements_read, occurrences
 from codegen.ir.validation import quote
-from codegen.walk import Extent, as_extent, extent, fresh_index, indices, reindex, subscripts
+from codegen.walk import Extent, as_extent, base_name, extent, fresh_index, indices, reindex, subscripts
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,18 @@ class Scan:
         """The number of places."""
         ends = [as_extent(self.shift(e) + extent(self.index(e))) for e in self.equations]
         return max(ends, key=lambda n: n if isinstance(n, int) else int(n.as_coeff_Add()[0]))
+
+    def over_steps(self, around: tuple[Scan, ...] = ()) -> Iterator[tuple[Cell, frozenset[Idx]]]:
+        """The vertices that are sums over other steps, each with the indices that it is summed over so."""
+        scans = (*around, self)
+        for part in self.parts:
+            if isinstance(part, Scan):
+                yield from part.over_steps(scans)
+            elif part.reduced:
+                inside = ((scan, r) for scan in scans for r in part.references if base_name(r) in scan.axes)
+                steps = (subscripts(reference)[scan.axes[base_name(reference)]] for scan, reference in inside)
+                if found := {index for step in steps for index in indices(step)} & {*part.reduced}:
+                    yield part.cell, frozenset(found)
 
     def at(self, equation: Equation, place: Expr) -> Equation:
         """One of its equations at a place of the axis, which takes the index's."""
@@ -232,10 +244,10 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
         axes = _aligned(equations, among, reads, axis)
         if axes is None:
             continue
-        offsets = [_offset(equations, read, axes) for read in reads]
         names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
         for step in (1, -1):
-            shifts = _shifts(names, offsets, step)
+            offsets = [offset for read in reads if (offset := _offset(equations, read, axes, step)) is not None]
+            shifts = _shifts(names, offsets, step) if len(offsets) == len(reads) else None
             if shifts is None:
                 continue
             left = [
@@ -252,9 +264,8 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
     one = next((read for read in reads if read.read <= read.reader), reads[0])
     target = equations[one.read].target
     group = ", ".join(str(equations[position].target) for position in among)
-    why = f"; there is no axis along which {group} read each other at fixed distances, all on one side"
-    if any(set(indices(read.reference)) & set(equations[read.reader].reduced) for read in reads):
-        why += "; a sum over any number of earlier steps is a variable of its own, as s[t] = s[t - 1] + u[t]"
+    how = "at fixed distances, or over all steps before, all on one side"
+    why = f"; there is no axis along which {group} read each other {how}"
     why = why if subscripts(target) else ""
     raise GraphError(f"equation {quote(equations[one.reader])}: cycle, {target} depends on itself{why}")
 
@@ -292,8 +303,13 @@ def _aligned(
                 place = next(same, None)
                 if place is not None:
                     axes.setdefault(other, place)
+            elif other in axes and (own := _step_of(read.reference, axes[other])) is not None:
+                same = (a for a in range(len(subscripts(reader.target))) if _has(reader.target, a, own[0]))
+                place = next(same, None)
+                if place is not None:
+                    axes.setdefault(reader.name, place)
     steps = all(e.name in axes and _step_of(e.target, axes[e.name]) for e in (equations[p] for p in among))
-    return axes if steps and all(_offset_or_none(equations, read, axes) is not None for read in reads) else None
+    return axes if steps else None
 
 
 def _has(reference: Expr, axis: int, index: Idx) -> bool:
@@ -301,14 +317,25 @@ def _has(reference: Expr, axis: int, index: Idx) -> bool:
     return found is not None and found[0] == index
 
 
-def _offset(equations: Sequence[Equation], read: _Read, axes: Mapping[str, int]) -> int:
-    found = _offset_or_none(equations, read, axes)
-    assert found is not None
-    return found
-
-
-def _offset_or_none(equations: Sequence[Equation], read: _Read, axes: Mapping[str, int]) -> int | None:
-    """How many places from where an equation assigns it reads."""
+def _offset(equations: Sequence[Equation], read: _Read, axes: Mapping[str, int], step: int) -> int | None:
+    """How many places from where an equation assigns it reads; a sum over several up to how many."""
     reader = equations[read.reader]
     own, other = _step_of(reader.target, axes[reader.name]), _step_of(read.reference, axes[equations[read.read].name])
-    return None if own is None or other is None or own[0] != other[0] else other[1] - own[1]
+    if own is None or other is None:
+        return None
+    if own[0] == other[0]:
+        return other[1] - own[1]
+    if other[0] not in reader.reduced:
+        return None
+    ends = [
+        min((int(k) for form in known.forms if (k := _ahead(form, own[0], other[0], step)) is not None), default=None)
+        for _, known in occurrences(reader.body, lambda reference: reference == read.reference)
+    ]
+    ahead = [end for end in ends if end is not None]
+    return step * max(ahead) + other[1] - own[1] if ahead and len(ahead) == len(ends) else None
+
+
+def _ahead(form: Affine, index: Idx, summed: Idx, step: int) -> Expr | None:
+    """How far at most a summed index is ahead of another, by what is at least 0; None if that says nothing of it."""
+    says = dict(form.coefficients) == {index: step, summed: -step} and form.constant.is_Integer
+    return form.constant if says else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from sympy import Expr, Idx
 from sympy.core.basic import Basic
@@ -39,20 +39,22 @@ def hoist(graph: Graph) -> Graph:
         return vertices[expression]
 
     for equation in graph.equations:
-        body = equation.body if equation.eliminates else _without_invariants(equation, vertex)
+        apart = graph.over_steps.get(equation.cell, frozenset())
+        body = equation.body if equation.eliminates else _without_invariants(equation, vertex, apart)
         equations.append(equation if body is equation.body else equation.with_body(body))
     return graph.with_equations(equations)
 
 
-def _without_invariants(equation: Equation, vertex: Callable[[Expr, tuple[Idx, ...]], Expr]) -> Expr:
-    """The body with every largest invariant part replaced by its vertex."""
+def _without_invariants(equation: Equation, vertex: Callable[[Expr, tuple[Idx, ...]], Expr], apart: Set[Idx]) -> Expr:
+    """The body with every largest invariant part replaced by its vertex, but those that have indices of ``apart``."""
     domain = frozenset(equation.domain)
     depends: dict[int, frozenset[Idx]] = {}
     price: dict[int, int] = {}
     rebuilt: dict[int, Basic] = {}
 
     def invariant(node: Basic) -> bool:
-        return isinstance(node, Expr) and depends[id(node)] < domain and price[id(node)] >= DIVISION_COST
+        own = depends[id(node)]
+        return isinstance(node, Expr) and own < domain and price[id(node)] >= DIVISION_COST and own.isdisjoint(apart)
 
     for node in postorder(equation.body):
         arguments = () if is_leaf(node) else node.args

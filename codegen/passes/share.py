@@ -50,8 +50,8 @@ def share(graph: Graph) -> Graph:
     outputs a, da/du
     """
     patterns = Patterns()
-    reused = _reuse(_merge(graph, patterns), patterns)
-    return graph.with_equations(_extract(reused, fresh_names("c", graph.variables), patterns))
+    reused = _reuse(_merge(graph, patterns), patterns, graph.over_steps)
+    return graph.with_equations(_extract(reused, fresh_names("c", graph.variables), patterns, graph.over_steps))
 
 
 # --- equal equations ----------------------------------------------------------------------------------------------
@@ -106,10 +106,11 @@ def _read_across(graph: Graph) -> Iterator[Cell]:
 # --- subexpressions that are the body of a vertex -----------------------------------------------------------------
 
 
-def _reuse(equations: Sequence[Equation], patterns: Patterns) -> list[Equation]:
+def _reuse(equations: Sequence[Equation], patterns: Patterns, over_steps: Mapping[Cell, Set[Idx]]) -> list[Equation]:
     """A subexpression that is the body of a map equation becomes a reference to it.
 
-    That equation may stand later: what it reads is a part of what the user reads, so there is no cycle.
+    That equation may stand later: what it reads is a part of what the user reads, so there is no cycle, but where a
+    sum adds up steps before its own.
     """
     vertices: dict[int, Vertex] = {}
     for equation in equations:
@@ -118,7 +119,8 @@ def _reuse(equations: Sequence[Equation], patterns: Patterns) -> list[Equation]:
     shifted = Shifted(equations, patterns, lambda value: cost(value) >= FUNCTION_COST)
     rewritten: list[Equation] = []
     for equation in equations:
-        rewritten.append(equation.with_body(_look_up(equation, vertices, shifted, patterns)))
+        apart = over_steps.get(equation.cell, frozenset())
+        rewritten.append(equation.with_body(_look_up(equation, vertices, shifted, patterns, apart)))
         if rewritten[-1] is not equation:
             _register(rewritten[-1], vertices, patterns)
     return rewritten
@@ -131,12 +133,14 @@ def _register(equation: Equation, vertices: dict[int, Vertex], patterns: Pattern
             vertices.setdefault(patterns(equation.body, order), Vertex(equation.target, order))
 
 
-def _look_up(equation: Equation, vertices: Mapping[int, Vertex], shifted: Shifted, patterns: Patterns) -> Expr:
+def _look_up(
+    equation: Equation, vertices: Mapping[int, Vertex], shifted: Shifted, patterns: Patterns, apart: Set[Idx]
+) -> Expr:
     orders = equation.node_indices
 
     def step(node: Basic, arguments: list[Basic]) -> Basic:
         new = rebuild(node, arguments)
-        if is_leaf(node) or not isinstance(node, Expr):
+        if is_leaf(node) or not isinstance(node, Expr) or not apart.isdisjoint(orders[id(node)]):
             return new
         # As it was written, or with the vertices that its parts have become.
         candidates = [(node, orders[id(node)])] + ([] if new is node else [(new, indices(new))])
@@ -176,10 +180,12 @@ class _Candidate:
     order: tuple[Idx, ...]
 
 
-def _extract(equations: Sequence[Equation], names: Iterator[str], patterns: Patterns) -> list[Equation]:
+def _extract(
+    equations: Sequence[Equation], names: Iterator[str], patterns: Patterns, over_steps: Mapping[Cell, Set[Idx]]
+) -> list[Equation]:
     """Subexpressions with two users become vertices, placed before the first user."""
     compared = {patterns(part, indices(part)) for equation in equations for part in _compared(equation)}
-    candidates = [_candidates(equation, compared, patterns) for equation in equations]
+    candidates = [_candidates(e, compared, patterns, over_steps.get(e.cell, frozenset())) for e in equations]
     users: dict[int, set[Hashable]] = defaultdict(set)
     for number, (equation, found) in enumerate(zip(equations, candidates)):
         for node, its_users in _users(equation.body, number, found).items():
@@ -202,7 +208,7 @@ def _compared(equation: Equation) -> tuple[Expr, ...]:
     return tuple(part for node in postorder(equation.body) if isinstance(node, equal) for part in node.args)
 
 
-def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> dict[int, _Candidate]:
+def _candidates(equation: Equation, compared: Set[int], patterns: Patterns, apart: Set[Idx]) -> dict[int, _Candidate]:
     """The nodes of a body that are worth a vertex, by identity; leaves, constants and cheap arrays are not."""
     if equation.eliminates:
         return {}
@@ -215,7 +221,7 @@ def _candidates(equation: Equation, compared: Set[int], patterns: Patterns) -> d
         reads[id(node)] = is_reference(node) or any(reads[id(a)] for a in arguments)
         total[id(node)] = cost(node) + sum(total[id(a)] for a in arguments)
         order = orders[id(node)]
-        if isinstance(node, Expr) and reads[id(node)] and total[id(node)] > 0:
+        if isinstance(node, Expr) and reads[id(node)] and total[id(node)] > 0 and apart.isdisjoint(order):
             shape = patterns(node, order)
             if not order or total[id(node)] >= STORE_COST or shape in compared:
                 found[id(node)] = _Candidate(shape, order)

@@ -30,6 +30,7 @@ from codegen.read.declare import (
 )
 from codegen.read.matrices import axis, entry, is_matrix, is_written_out
 from codegen.read.motions import is_motion, motion_name
+from codegen.read.running import with_running_sums
 from codegen.read.scope import Scope, axis_length
 from codegen.walk import Extent, base_name
 
@@ -114,7 +115,8 @@ def _graph(reader: Reader, entries: Mapping[Key, object]) -> Graph:
         else:
             _add(reader, key, value)
     reader.check_places()
-    return Graph(tuple(_limited(v, reader.limits) for v in inputs), tuple(reader.equations), reader.names)
+    equations = tuple(with_running_sums(reader.equations, reader.fresh))
+    return Graph(tuple(_limited(v, reader.limits) for v in inputs), equations, reader.names)
 
 
 def _limited(variable: Variable, limits: Mapping[str, Extent]) -> Variable:

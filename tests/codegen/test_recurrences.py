@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
+from scipy.linalg import solve_triangular
 from sympy import Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, sin, tanh
 
 import codegen
@@ -27,6 +28,7 @@ x, h0, U, W = Variable("x", (S, T)), Variable("h0", (2,)), Variable("U", (2, 2))
 h, v, g, c = Variable("h", (S, T, 2)), Variable("v", (S, T - 1, 2)), Variable("g", (S, T, 2)), Variable("c", (S, T, 2))
 a, y, u, p, q = Variable("a"), Variable("y", (T,)), Variable("u", (T,)), Variable("p", (T,)), Variable("q", (T, T))
 k, m, r = Variable("k", (T, 3)), Index("m", 3), Index("r", 2)
+M, l = Variable("M", (T, T)), Index("l", T)
 SUM = Reduction.SUM
 
 
@@ -38,7 +40,7 @@ def of(*equations: Equation, output: str) -> Graph:
     """A graph of the inputs that are read."""
     used = {access.cell.name for equation in equations for access in equation.reads}
     assigned = {equation.name for equation in equations}
-    return Graph(tuple(n for n in (x, h0, U, W, a, y, k) if n.name in used - assigned), equations, (output,))
+    return Graph(tuple(n for n in (x, h0, U, W, a, y, k, M) if n.name in used - assigned), equations, (output,))
 
 
 GRAPHS: Mapping[str, Graph] = {
@@ -93,6 +95,16 @@ GRAPHS: Mapping[str, Graph] = {
         Equation(p[T - 1], u[T - 1]),
         Equation(p[t], p[t + 1] * u[t]),
         output="p",
+    ),
+    "all earlier steps": of(
+        total(p[w], Piecewise((M[w, l] * u[l], l < w), (0, True)), l),
+        Equation(u[w], (y[w] - p[w]) * M[w, w]),
+        output="u",
+    ),
+    "functions of all later steps": of(
+        total(p[w], Piecewise((sin(M[w, l] * u[l]) * y[l], l > w), (0, True)), l),
+        Equation(u[w], p[w] + y[w]),
+        output="u",
     ),
     "a step of a rule": of(
         Equation(u[0], a.symbol),
@@ -314,10 +326,81 @@ def test_other_cycles_are_refused(case: str) -> None:
         codegen.from_expressions(REFUSED[case], [Y])
 
 
-def test_a_sum_over_all_earlier_steps_is_refused_by_what_it_lacks() -> None:
+LIST, ROWS = IndexedBase("b", shape=(NUMBER,)), IndexedBase("M", shape=(NUMBER, NUMBER))
+BEFORE = Idx("j", NUMBER)
+SUMS: Mapping[str, tuple[Expr, Callable[[np.ndarray, np.ndarray, np.ndarray, int], float], bool]] = {
+    "all earlier ones": (Sum(LIST[BEFORE], (BEFORE, 0, PLACE - 1)), lambda b, y, M, i: b[:i].sum(), True),
+    "up to two before, weighted": (
+        Sum(LIST[BEFORE] * LONG[BEFORE] * LONG[PLACE], (BEFORE, 1, PLACE - 2)),
+        lambda b, y, M, i: (b[1 : max(i - 1, 0)] * y[1 : max(i - 1, 0)]).sum() * y[i],
+        True,
+    ),
+    "functions of all later ones": (
+        Sum(sin(LIST[BEFORE]), (BEFORE, PLACE + 1, NUMBER - 1)),
+        lambda b, y, M, i: np.sin(b[i + 1 :]).sum(),
+        True,
+    ),
+    "a triangle": (
+        Sum(ROWS[PLACE, BEFORE] * LIST[BEFORE], (BEFORE, 0, PLACE - 1)),
+        lambda b, y, M, i: M[i, :i] @ b[:i],
+        False,
+    ),
+    "functions of an upper triangle": (
+        Sum(sin(ROWS[PLACE, BEFORE] * LIST[BEFORE]), (BEFORE, PLACE + 1, NUMBER - 1)),
+        lambda b, y, M, i: np.sin(M[i, i + 1 :] * b[i + 1 :]).sum(),
+        False,
+    ),
+    "a band": (
+        Sum(Piecewise((ROWS[PLACE, BEFORE] * LIST[BEFORE], BEFORE >= PLACE - 2), (0, True)), (BEFORE, 0, PLACE - 1)),
+        lambda b, y, M, i: M[i, max(i - 2, 0) : i] @ b[max(i - 2, 0) : i],
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", [c if c != "a band" else pytest.param(c, marks=pytest.mark.slow) for c in SUMS])
+def test_sums_over_all_steps_before(case: str) -> None:
+    """Terms that are the same at every step are added one a step; a triangle is summed again at each."""
+    body, expected, grows = SUMS[case]
+    entries = {LIST[PLACE]: LONG[PLACE] - body / 2, "L": Sum(LIST[PLACE] ** 3, PLACE)}
+    graph = codegen.from_expressions(entries, [LONG, ROWS] if body.has(ROWS) else [LONG])
+    y, M = np.sin(np.arange(1.0, 8.0)), np.cos(np.arange(49.0)).reshape(7, 7)
+    b, backward = np.zeros(7), "later" in case or "upper" in case
+    for place in reversed(range(7)) if backward else range(7):
+        b[place] = y[place] - expected(b, y, M, place) / 2
+    values = {name: {"y": y, "M": M}[name] for name in (variable.name for variable in graph.inputs)}
+    assert distance([evaluate(graph, values)["b"]], [b]) <= 1e-15
+    inside = [e for step in graph.steps if isinstance(step, Scan) for e in step.equations]
+    assert all(equation.is_map for equation in inside) is grows
+    derived = codegen.gradient(graph, "L")
+    found = evaluate(derived, values)
+    for name in values:
+        assert distance([found[f"dL/d{name}"]], by_complex_step(graph, ["L"], name, values)) <= 1e-14
+    products, along = codegen.hvp(graph, "L"), directions(graph, [*values], values)
+    twice = evaluate(products, values | along)
+    for schedule in ("loops", "unrolled"):
+        function = codegen.compile(products, schedule=schedule, cache=False)  # type: ignore[arg-type]
+        assert distance([*map(np.asarray, function(**values, **along))], [twice[n] for n in products.outputs]) <= 1e-14
+
+
+def test_a_triangular_system_and_its_transposed_one() -> None:
+    """The adjoint of L·b = y is Lᵀ·λ = b̄: the same loops the other way round."""
+    solved = (LONG[PLACE] - Sum(ROWS[PLACE, BEFORE] * LIST[BEFORE], (BEFORE, 0, PLACE - 1))) / ROWS[PLACE, PLACE]
+    graph = codegen.from_expressions({LIST[PLACE]: solved, "L": Sum(LIST[PLACE] ** 2, PLACE)}, [LONG, ROWS])
+    y, M = np.sin(np.arange(1.0, 41.0)), np.cos(np.arange(1600.0)).reshape(40, 40) / 8 + 2 * np.eye(40)
+    b = solve_triangular(M, y, lower=True)
+    adjoint = solve_triangular(M.T, 2 * b, lower=False)
+    expected = [b @ b, adjoint, -np.tril(np.outer(adjoint, b))]
+    derived = codegen.gradient(graph, "L")
+    for checkpoint in (None, 7):
+        function = codegen.compile(derived, checkpoint=checkpoint, cache=False)
+        assert distance([*map(np.asarray, function(y=y, M=M))], expected) <= 1e-14
+
+
+def test_a_sum_over_all_steps_is_refused() -> None:
     q = Idx("q", 4)
-    with pytest.raises(GraphError, match=r"at fixed distances.*; a sum over any number of earlier"):
-        codegen.from_expressions({V[A]: Sum(V[q], (q, 0, A - 1)) + Y[A]}, [Y])
+    with pytest.raises(GraphError, match=r"read each other at fixed distances, or over all steps before"):
+        codegen.from_expressions({V[A]: Sum(V[q] * Y[A], (q, 0, 3))}, [Y])
 
 
 def test_paths_are_those_of_the_written_out_graph() -> None:
