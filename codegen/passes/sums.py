@@ -5,8 +5,8 @@ have. These are the divisors of two cubes by which Rajski and Vasudevamurthy fac
 Transactions on Computer-Aided Design 11, 1992).
 
 Terms of such sums are added in another order. SymPy orders them by their names, so that no user has chosen it; but
-functions that are formulas of others, and stable forms, are sums that cancel by design: slopes of log Γ lost 9 of 16
-digits. So it is done where all operations are :data:`PLAIN`, before any function is written out.
+functions that are formulas of others, and stable forms, are sums that cancel by design: slopes of log Γ were
+wrong by 1e-7. So it is done where all operations are :data:`PLAIN`, before any function is written out.
 """
 
 from __future__ import annotations
