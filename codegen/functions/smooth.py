@@ -223,10 +223,14 @@ class square_share(Composite):  # noqa: N801
 
     @classmethod
     def formula(cls, x: Expr, *arguments: Expr) -> Expr:
+        near = x / Add(*[a**2 for a in arguments])
+        numbers = {*arguments} - {x}
+        if numbers and all(a.is_number and 1 / HUGE < abs(a) < NEGLIGIBLE for a in numbers):
+            # Beside an x that is HUGE the numbers are nothing, and where they are the sum is not 0.
+            return select(absolute(x) - HUGE, 1 / x, near)
         sizes = [absolute(a) for a in arguments]
         size = maximum(*sizes) if len(sizes) > 1 else sizes[0]
         far = ratio(ratio(x, size), size) / Add(*[ratio(a, size) ** 2 for a in arguments])
-        near = x / Add(*[a**2 for a in arguments])
         return select(size - HUGE, far, select(1 / HUGE - size, far, near))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
@@ -270,6 +274,7 @@ def _shares(arguments: Sequence[Expr], symbol: Expr) -> Expr:
 
 
 HUGE = Integer(2) ** 60
+NEGLIGIBLE = Integer(2) ** 30
 """Its square, and that of its reciprocal, are in range in float32 too, and 1 beside it is below 2⁻⁵³ of it."""
 
 

@@ -380,6 +380,15 @@ class Nodes:
             )
         return self._edges
 
+    def magnitudes(self, constants: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of constants, those of one magnitude by the same number, and whether each is negative."""
+        different, which = np.unique(constants, return_inverse=True)
+        values = [self._constants[number] for number in different.tolist()]
+        negative = [bool(value.is_negative) for value in values]
+        known: dict[Expr, int] = {}
+        found = [known.setdefault(-v if minus else v, len(known)) for v, minus in zip(values, negative)]
+        return np.array(found, np.int64)[which], np.array(negative, bool)[which]
+
     def operations(self, roots: Sequence[Node]) -> set[type[Basic]]:
         """The classes of the operations that some nodes are computed by."""
         edges, below = self.edges, np.array(self.below(roots), np.int64)

@@ -18,6 +18,7 @@ from codegen.passes.share import share
 from codegen.passes.simplify import simplify
 from codegen.passes.stabilise import stabilise
 from codegen.passes.straight import count_nodes, is_large, lowered, settled
+from codegen.passes.sums import factored
 
 PASSES: Mapping[str, Callable[[Graph], Graph]] = {
     "stabilise": stabilise,
@@ -29,7 +30,12 @@ PASSES: Mapping[str, Callable[[Graph], Graph]] = {
 }
 """The pipeline, in order."""
 
-ON_NODES: Mapping[str, Callable[[Graph], Graph]] = {"stabilise": settled, "lower": lowered, "share": paired}
+ON_NODES: Mapping[str, Callable[[Graph], Graph]] = {
+    "stabilise": settled,
+    "factor": factored,
+    "lower": lowered,
+    "share": paired,
+}
 """That of large formulas without indices: on nodes the others have nothing to do."""
 
 

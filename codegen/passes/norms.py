@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import TypeAlias
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, sqrt
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, Symbol, sqrt
 
 from codegen.functions import direction_cosine, hypot
 from codegen.functions.smooth import log1p_of_squares, reciprocal_of_squares, square_share, weighted_norm
+from codegen.ir.nodes import Pattern, pattern
 from codegen.walk import is_reference, postorder
 
 SHORT = 4
@@ -139,6 +142,34 @@ def log1p_squared(argument: Expr) -> Expr | None:
     terms = Add.make_args(argument)
     roots = [_root(term) for term in terms] if len(terms) < SHORT else [None]
     return None if any(root is None or root.is_number for root in roots) else log1p_of_squares(*roots)
+
+
+Squares: TypeAlias = "tuple[tuple[Expr, tuple[tuple[int, Expr], ...]], ...]"
+"""The numbers of some terms, and the exponents of their factors by the number of these."""
+
+
+@lru_cache(maxsize=1024)
+def over_squares_of(squares: Squares, power: Integer, above: tuple[Expr, ...]) -> Pattern | None:
+    """:func:`over_squares` of such a sum to a power, times factors to the powers ``above``: a pattern of them."""
+    symbols = _symbols(len(above))
+    found = over_squares(Mul(*map(Pow, symbols, above), _total(squares, symbols) ** power))
+    return None if found is None else pattern(found, symbols)
+
+
+@lru_cache(maxsize=1024)
+def log1p_squared_of(squares: Squares, count: int) -> Pattern | None:
+    """:func:`log1p_squared` of such a sum of so many factors: a pattern of them."""
+    symbols = _symbols(count)
+    found = log1p_squared(_total(squares, symbols))
+    return None if found is None else pattern(found, symbols)
+
+
+def _symbols(count: int) -> Sequence[Expr]:
+    return [Symbol(f"x{place}", real=True) for place in range(count)]
+
+
+def _total(squares: Squares, symbols: Sequence[Expr]) -> Expr:
+    return Add(*[Mul(number, *[symbols[n] ** own for n, own in powers]) for number, powers in squares])
 
 
 def _is_along(product: Expr, size: Expr) -> bool:

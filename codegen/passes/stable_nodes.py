@@ -19,7 +19,17 @@ from codegen.ir.graph import Graph
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.stabilise import stabilise
 from codegen.passes.stable_forms import RECIPROCALS
-from codegen.passes.unsettled import exponentials, has_nested_exponentials, has_one, is_logged_otherwise, unsettled
+from codegen.passes.unsettled import (
+    divided_by_squares,
+    exponentials,
+    has_nested_exponentials,
+    has_one,
+    is_logged_otherwise,
+    is_product_otherwise,
+    log1p_squared,
+    over_squares,
+    unsettled,
+)
 from codegen.walk import references
 
 ABOVE, BELOW = 4, 6
@@ -61,22 +71,22 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     """The forms that take no look around, of which some formulas are full: SymPy takes 1 ms for one.
 
     1/(1 + exp(a))ⁿ = σ(−a)ⁿ, 1/cosh(a)ⁿ = sech(a)ⁿ and the like, log(1 + a) = log1p(a), and exp(a)·exp(b) = exp(a + b)
-    where an exponent has an exponential itself.
+    where an exponent has an exponential itself, x/(x² + y²) and log(1 + x² + y²).
     """
     nodes, edges = formulas.nodes, formulas.nodes.edges
     order = nodes.below(list(formulas.assigned.values()))
     new = nodes.copy()
     asked = np.array(order, np.int64)
-    asked = asked[(edges.divides | edges.has(log) | (edges.has(Mul) & edges.has(exp).any()))[asked]]
-    if all(_plain_form(new, node) == node for node in asked.tolist()):
+    wanted = edges.divides | edges.has(log) | (edges.has(Mul) & edges.has(exp).any()) | divided_by_squares(nodes)
+    if all(_plain_form(new, node) == node for node in asked[wanted[asked]].tolist()):
         return formulas
-    new = nodes.copy()
+    new, is_wanted = nodes.copy(), wanted.tolist()
     found: dict[Node, Node] = {}
     for node in order:
         head, operands = nodes.heads[node], nodes.operands[node]
         given = tuple([found[operand] for operand in operands])
         made = node if given == operands or not isinstance(head, type) else new.made(head, given)
-        found[node] = _plain_form(new, made)
+        found[node] = _plain_form(new, made) if made != node or is_wanted[node] else node
     return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 
@@ -84,11 +94,16 @@ def _plain_form(nodes: Nodes, node: Node) -> Node:
     head, operands = nodes.heads[node], nodes.operands[node]
     if head is log and has_one(nodes, operands[0]) and not is_logged_otherwise(nodes, operands[0]):
         rest = [term for term in nodes.operands[operands[0]] if term != nodes.one]
-        return nodes.made(log1p, (nodes.total(rest),))
+        argument = nodes.total(rest)
+        return log1p_squared(nodes, argument) or nodes.made(log1p, (argument,))
     if head is Mul and has_nested_exponentials(nodes, node):
         exponents = exponentials(nodes, node)
         total = nodes.total([nodes.scaled(power, exponent) for power, exponent in exponents.values()])
         return nodes.product([nodes.made(exp, (total,)), *[o for o in operands if o not in exponents]])
+    if head is Mul:
+        while (shorter := _over_squares(nodes, node)) is not None:
+            node = shorter
+        return node
     if head is Pow:
         base, power = nodes.as_power(node)
         if power.is_Integer and power.is_negative:
@@ -98,6 +113,11 @@ def _plain_form(nodes: Nodes, node: Node) -> Node:
             if (exponent := _exponent(nodes, base)) is not None:
                 return nodes.power(nodes.made(sigmoid, (nodes.negative(exponent),)), -power)
     return node
+
+
+def _over_squares(nodes: Nodes, node: Node) -> Node | None:
+    is_plain = nodes.heads[node] is Mul and (found := over_squares(nodes, node)) is not None
+    return found if is_plain and not is_product_otherwise(nodes, node) else None
 
 
 def _exponent(nodes: Nodes, total: Node) -> Node | None:

@@ -56,20 +56,19 @@ def heads(graph: Graph) -> set[type[Basic]]:
     return formulas.nodes.operations(formulas.roots(graph.outputs))
 
 
-def _is_composite(nodes: Nodes, node: Node) -> bool:
-    head = nodes.heads[node]
-    return isinstance(head, type) and issubclass(head, Composite)
+def _is_composite(head: type[Basic]) -> bool:
+    return issubclass(head, Composite)
 
 
 def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
     """By node, what it is without composite functions."""
     found: dict[Node, Node] = {}
-    for node in nodes.postorder(roots):
+    for node in nodes.below(roots):
         head, operands = nodes.heads[node], nodes.operands[node]
         given = tuple([found[operand] for operand in operands])
         if not isinstance(head, type):
             found[node] = node
-        elif _is_composite(nodes, node):
+        elif _is_composite(head):
             constants = tuple([nodes.constant(operand) for operand in given])
             varying = [operand for operand, value in zip(given, constants) if value is None]
             found[node] = nodes.filled(_formula(head, constants), varying)

@@ -6,9 +6,10 @@ would have found nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, cosh, erf, erfc, exp, log, sinh, tanh
+import numpy as np
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, cosh, erf, erfc, exp, log, sinh, tanh
 
 from codegen.functions import (
     absolute,
@@ -26,7 +27,7 @@ from codegen.functions.ratios import RECIPROCALS as RECIPROCALS_OF_VANISHING
 from codegen.functions.special import besseli, besselk, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
-from codegen.passes.norms import SHORT
+from codegen.passes.norms import SHORT, Squares, log1p_squared_of, over_squares_of
 from codegen.passes.overflowing import DAMPED, OVERFLOWING
 from codegen.passes.stable_forms import (
     DAMPING,
@@ -84,13 +85,81 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
     >>> [bool(unsettled(nodes, nodes.below([nodes.read(formula)]))) for formula in formulas]
     [False, True, False, True, False, True]
     """
-    there = {nodes.heads[node] for node in order}
-    asked: dict[Head, list[Callable[[Nodes, Node], bool]]] = {}
-    for head, rule, about in _RULES:
-        if about is None or not about.isdisjoint(there):
-            asked.setdefault(head, []).append(rule)
-    heads = nodes.heads
-    return [node for node in order if (rules := asked.get(heads[node])) and any(rule(nodes, node) for rule in rules)]
+    near, asked = _Near(nodes), np.array(order, np.int64)
+    found: set[Node] = set()
+    for head, rule, where in _RULES:
+        some = asked[near.edges.has(head)[asked]]
+        if len(some):
+            found.update([node for node in some[where(near)[some]].tolist() if node not in found and rule(nodes, node)])
+    return [node for node in order if node in found]
+
+
+class _Near:
+    """What stands in the terms and factors of all nodes of a table, as arrays: no less than there is."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self.edges = nodes.edges
+        self._first = np.append(self.edges.operands, 0)[np.cumsum(self.edges.lengths) - self.edges.lengths]
+
+    def __call__(self, heads: Iterable[Head]) -> np.ndarray:
+        """Whether each node is one of some functions."""
+        found: np.ndarray = np.isin(self.edges.heads, [*map(id, heads)])
+        return found
+
+    def reading(self, some: np.ndarray) -> np.ndarray:
+        """Whether each node has one of some as an operand."""
+        found = np.zeros(len(some), bool)
+        found[self.edges.readers[some[self.edges.operands]]] = True
+        return found
+
+    def powers(self, some: np.ndarray) -> np.ndarray:
+        """Whether each node is a power of one of some."""
+        found: np.ndarray = self.edges.has(Pow) & some[self._first]
+        return found
+
+    def factors(self, some: np.ndarray) -> np.ndarray:
+        """Whether each node has one of some, or a power of it, as a factor, or is one."""
+        found: np.ndarray = some | self.powers(some)
+        for _ in range(DEEP + 3):
+            found = found | (self.edges.has(Mul) & self.reading(found))
+        return found
+
+    def terms(self, some: np.ndarray) -> np.ndarray:
+        """Whether each node is a sum with one of some as a term, whatever its number is."""
+        found: np.ndarray = some.copy()
+        for _ in range(2 * DEEP + 2):
+            found |= (self.edges.has(Add) | self.edges.has(Mul)) & self.reading(found)
+        found &= self.edges.has(Add)
+        return found
+
+
+def _everywhere(near: _Near) -> np.ndarray:
+    return np.ones(len(near.edges.heads), bool)
+
+
+def _is_product_near(near: _Near) -> np.ndarray:
+    """Whether there are factors that :func:`is_product_otherwise` asks for."""
+    is_sum = near.edges.has(Add)
+    vanishing = near(VANISHING) | is_sum if near([exp]).any() else near(VANISHING)
+    found: np.ndarray = near.factors(vanishing) & near.factors(near.edges.divides | near(INVERSE)) | near.factors(
+        near(MULTIPLIED)
+    )
+    if near([log1mexp]).any():
+        found = found | near.factors(is_sum)
+    return found
+
+
+def _is_divided_by_squares(near: _Near) -> np.ndarray:
+    """Whether there is a divisor that may be a sum of squares."""
+    edges = near.edges
+    other = ~(edges.constant | (edges.exponents % 2 == 0) | edges.has(Mul) | edges.has(Add))
+    return near.factors(edges.divides & near.powers(edges.has(Add) & ~near.reading(other)))
+
+
+def divided_by_squares(nodes: Nodes) -> np.ndarray:
+    """Whether each node is a product that may be divided by a sum of squares."""
+    found: np.ndarray = nodes.edges.has(Mul) & _is_divided_by_squares(_Near(nodes))
+    return found
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
@@ -215,7 +284,8 @@ def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set
     return any({base for base, _ in factors(nodes, rest)} == wanted and rest != tail for rest in present)
 
 
-def _product(nodes: Nodes, node: Node) -> bool:
+def is_product_otherwise(nodes: Nodes, node: Node) -> bool:
+    """Whether a product may have another form than :func:`over_squares`."""
     found = list(factors(nodes, node))
     heads = [nodes.heads[base] for base, _ in found]
     if _vanishes(nodes, found, heads) or _remains(nodes, found):
@@ -266,25 +336,25 @@ def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> b
     """f(x)/x, x/f(x) and f(x)/g(x), where x may be a sum that is a multiple of another one."""
     if INVERSE.isdisjoint(heads) and not any(power.is_negative for _, power in found):
         return False
-    sums = heads.count(Add)
-    for (base, power), head in zip(found, heads):
-        decimal = head is Add and sums > 1 and power.is_negative
-        if not (head in VANISHING or decimal) or not power.is_Integer:
+    whole = [(base, power, head) for (base, power), head in zip(found, heads) if power.is_Integer]
+    vanishing = [(base, _sense(head, power)) for base, power, head in whole if head in VANISHING]
+    sums = [(base, power) for base, power, head in whole if head is Add]
+    for base, power, head in whole:
+        decimal = head is Add and heads.count(Add) > 1 and power.is_negative
+        if not (head in VANISHING or decimal):
             continue
         argument = _argument(nodes, base) if head in VANISHING else _exponent(nodes, base)
         if argument is None:
             continue
         sense = _sense(head, power)
-        parts = dict(factors(nodes, argument))
-        for (other, exponent), its_head in zip(found, heads):
-            if other == base or not exponent.is_Integer:
-                continue
-            if its_head in VANISHING and _argument(nodes, other) == argument and _sense(its_head, exponent) != sense:
-                return True
-            divided = [part for part, own in parts.items() if own.is_Rational and own * exponent * sense < 0]
-            if other in divided:
-                return True
-            if its_head is Add and any(_agree(nodes, other, part, decimal or head is log) for part in divided):
+        if any(own != sense and other != base and _argument(nodes, other) == argument for other, own in vanishing):
+            return True
+        parts = [(part, own.p * sense) for part, own in factors(nodes, argument) if isinstance(own, Rational)]
+        if any(other == part and own * exponent.p < 0 for part, own in parts for other, exponent, _ in whole):
+            return True
+        for other, exponent in sums:
+            divided = (part for part, own in parts if other != base and own * exponent.p < 0)
+            if any(_agree(nodes, other, part, decimal or head is log) for part in divided):
                 return True
     return False
 
@@ -315,9 +385,13 @@ def _exponent(nodes: Nodes, total: Node) -> Node | None:
 
 def _agree(nodes: Nodes, one: Node, other: Node, shifted: bool) -> bool:
     """Whether two sums have the same terms but for their numbers, and for what stands alone if they are shifted."""
-    found = [{rest for _, rest in terms(nodes, n)} if nodes.heads[n] is Add else {n} for n in (one, other)]
     alone = {nodes.one} if shifted else set()
-    return found[0] - alone == found[1] - alone
+    wanted = _rests(nodes, other) | alone
+    return all(rest in wanted for _, rest in terms(nodes, one)) and wanted - alone <= _rests(nodes, one)
+
+
+def _rests(nodes: Nodes, node: Node) -> set[Node]:
+    return {rest for _, rest in terms(nodes, node)} if nodes.heads[node] is Add else {node}
 
 
 def _gap(nodes: Nodes, node: Node) -> bool:
@@ -334,15 +408,40 @@ def _gap(nodes: Nodes, node: Node) -> bool:
     return False
 
 
-def _over_squares(nodes: Nodes, node: Node) -> bool:
-    """x/(x² + y²)."""
-    found = list(factors(nodes, node))
-    below = [base for base, power in found if power.is_negative and power.is_Integer and nodes.heads[base] is Add]
-    present = {base for base, power in found if power.is_positive}
-    return any(
-        _is_norm(nodes, total) and any(not present.isdisjoint(_bases_of(nodes, r)) for _, r in terms(nodes, total))
-        for total in below
-    )
+def over_squares(nodes: Nodes, node: Node) -> Node | None:
+    """A product with x/(x² + y²) as one function, :func:`~codegen.passes.norms.over_squares`; None for any other."""
+    powers: dict[Node, Expr] = {}
+    for base, power in factors(nodes, node):
+        powers[base] = powers[base] + power if base in powers else power
+    for total, power in powers.items():
+        if power.is_negative and power.is_Integer and nodes.heads[total] is Add and _is_norm(nodes, total):
+            squares, inside = _squares(nodes, total)
+            above = tuple([powers.get(base, S.Zero) for base in inside])
+            if any(above) and (found := over_squares_of(squares, power, above)) is not None:
+                rest = [nodes.power(b, p) for b, p in powers.items() if b != total and b not in inside]
+                product = nodes.product([*rest, nodes.filled(found, inside)])
+                return nodes.scaled(nodes.parted(node)[0], product)
+    return None
+
+
+def log1p_squared(nodes: Nodes, argument: Node) -> Node | None:
+    """log(1 + x² + y²) as one function, :func:`~codegen.passes.norms.log1p_squared`; None for any other."""
+    if not _is_norm(nodes, argument):
+        return None
+    squares, inside = _squares(nodes, argument)
+    if any(nodes.heads[base] in LOGGED_1P for base in inside):
+        return None
+    found = log1p_squared_of(squares, len(inside))
+    return None if found is None else nodes.filled(found, inside)
+
+
+def _squares(nodes: Nodes, total: Node) -> tuple[Squares, Sequence[Node]]:
+    """The terms of a sum of squares, and the nodes whose squares they are."""
+    found = terms(nodes, total) if nodes.heads[total] is Add else iter([nodes.parted(total)])
+    squares = [(number, [(b, p) for b, p in factors(nodes, rest) if b != nodes.one]) for number, rest in found]
+    inside = sorted({base for _, powers in squares for base, _ in powers})
+    place = {base: number for number, base in enumerate(inside)}
+    return tuple([(number, tuple([(place[b], p) for b, p in powers])) for number, powers in squares]), inside
 
 
 def _has(nodes: Nodes, total: Node, head: type[Expr]) -> bool:
@@ -469,17 +568,21 @@ def _inverse(nodes: Nodes, node: Node) -> bool:
     return (nodes.heads[node], nodes.heads[nodes.parted(argument)[1]]) in INVERSES
 
 
-_RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], frozenset[Head] | None]] = (
-    (Add, _saturates, SATURATING),
-    (Add, _sum, SUMMED),
-    (Add, _rectifies, frozenset({absolute})),
-    (Add, _gap, VANISHING),
-    (Mul, _product, frozenset({*MULTIPLIED, *VANISHING, log1mexp})),
-    (Mul, _over_squares, None),
-    (Pow, _power, None),
-    (log, _log, None),
-    (log1p, _log1p, None),
-    (lambert_w, lambda nodes, node: True, None),
-    *((function, _inverse, None) for function in {function for function, _ in INVERSES}),
+_RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np.ndarray]]] = (
+    (Add, _saturates, lambda near: near.reading(near.edges.constant) & near.terms(near(SATURATING))),
+    (Add, _sum, lambda near: near.terms(near.factors(near(SUMMED)))),
+    (Add, _rectifies, lambda near: near.terms(near.factors(near([absolute])))),
+    (
+        Add,
+        _gap,
+        lambda near: near.reading(near.factors(near(VANISHING))) & near.reading(near.factors(near.edges.divides)),
+    ),
+    (Mul, is_product_otherwise, _is_product_near),
+    (Mul, lambda nodes, node: over_squares(nodes, node) is not None, _is_divided_by_squares),
+    (Pow, _power, lambda near: near.edges.exponents < 1),
+    (log, _log, _everywhere),
+    (log1p, _log1p, _everywhere),
+    (lambert_w, lambda nodes, node: True, _everywhere),
+    *((function, _inverse, _everywhere) for function in {function for function, _ in INVERSES}),
 )
-"""By the operation at which a rule begins, whether it may apply, and without which functions it does not."""
+"""By the operation at which a rule begins, whether it may apply, and beside what it may."""

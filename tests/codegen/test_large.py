@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numba
@@ -36,6 +36,7 @@ from codegen.passes.pairs import paired
 from codegen.passes.stabilise import stabilise
 from codegen.passes.stable_nodes import stabilised
 from codegen.passes.straight import count_nodes
+from codegen.passes.sums import factored
 
 x, y, z = symbols("x y z", real=True)
 a, b = symbols("a b")
@@ -164,6 +165,11 @@ FORMS: tuple[Expr, ...] = (
     z * log(exp(x / z) + exp(y / z)),
     x / cosh(y) + 1 / sinh(x) ** 2 + 1 / tanh(x * y),
     log(1 + x**2),
+    log(1 + 3 * x**2 + y**4 * z**2),
+    x / (x**2 + y**2),
+    3 * x * z * y / (2 + x**2) ** 2,
+    -x * y * z / (4 * x**2 + y**2 * z**2) ** 3,
+    z * exp(x) * x / (1 + x**2),
     log(1 + tanh(x)),
     log(1 + exp(x) + exp(y)),
     log(x**2 + y**2 + 4),
@@ -225,6 +231,35 @@ def mechanism(species: int, reactions: int) -> Graph:
     f = IndexedBase("f", shape=(species,), real=True)
     changes = {f[n]: sum((1 + (r + n) % 3) * rates[r] for r in range(n, reactions, 3)) for n in range(species)}
     return jacobian(from_expressions(changes, [c, k]), "f", ["c"])
+
+
+def scaled_differences(*others: Callable[[Any], Any]) -> Graph:
+    """Sums of multiples of the same differences, and of functions."""
+    u, v, w = (IndexedBase(name, shape=(12,), real=True) for name in "uvw")
+    entries: dict[Any, Any] = {
+        f"f{m}": sympy.Add(
+            *[(-1) ** n * (m + 1) * w[m] * part for n in range(12) for part in (u[n], -v[n])],
+            *[f(w[m]) for f in others],
+        )
+        for m in range(10)
+    }
+    return from_expressions({**entries, "g": u[0] - v[0]}, [u, v, w])
+
+
+def test_sums_of_two_are_computed_once_and_lose_no_accuracy() -> None:
+    graph = scaled_differences(sin)
+    without, found = count_nodes(graph), count_nodes(factored(graph))
+    assert found["add"] < without["add"] / 2
+    assert found["multiply"] < without["multiply"] / 4
+    values = {v.name: np.random.default_rng(0).uniform(0.1, 2, v.shape) for v in graph.inputs}
+    exact = evaluate_exactly(graph, values)
+    for name, value in zip(graph.outputs, compile(graph, tier="quick", cache=False)(*values.values())):
+        np.testing.assert_allclose(value, rounded(exact[name]), rtol=1e-12, atol=1e-12)
+
+
+def test_sums_beside_functions_that_are_formulas_stay_as_they_are() -> None:
+    graph = scaled_differences(sin, sympy.loggamma)
+    assert factored(graph) is graph
 
 
 def test_pairs_of_factors_are_multiplied_once_and_lose_no_accuracy() -> None:

@@ -62,6 +62,7 @@ from codegen.functions import (
     softplus_slope,
     step,
 )
+from codegen.functions.smooth import reciprocal_of_squares, square_share
 from codegen.ir.cells import Cell
 from codegen.ir.equation import Variable
 from codegen.ir.formulas import Formulas, places
@@ -75,6 +76,7 @@ from codegen.walk import fresh_name, is_fixed
 CALM = frozenset(
     {Add, Mul, Pow, exp, log, sin, cos, tan, asin, acos, atan, atan2, tanh, asinh, acosh, atanh}
     | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus, softplus_slope, sigmoid_slope}
+    | {reciprocal_of_squares, square_share}
     | {maximum, minimum, select, sign, step, equal, Piecewise, ExprCondPair, And, Or, Not}
     | {Equality, Unequality, StrictLessThan, LessThan, StrictGreaterThan, GreaterThan}
 )
