@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import codegen
 import symnn
+from codegen import Graph
 from codegen.numeric.evaluate import evaluate
 from symnn.network import Network
 from symnn.samples import example
@@ -48,7 +49,7 @@ def _recurrent_by_jax(p: Any, x: Any, j: Any, n: Any) -> Any:
         h = n.tanh(x @ p["W1"].T + p["b1"] + h @ p["U1"].T)
         return h, h
 
-    return j.lax.scan(step, n.zeros((len(x), p["U1"].shape[1])), n.swapaxes(x, 0, 1))[0]
+    return j.lax.scan(step, n.zeros((len(x), p["U1"].shape[1])), n.swapaxes(x, 0, 1))[1].swapaxes(0, 1)
 
 
 def _steps(t: Any, kind: Any, p: Any, x: Any, units: int, second: Any) -> Any:
@@ -96,6 +97,18 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
     ("convolution of a signal", [2, 9], [{"convolution": 3, "kernel": 3, "stride": 2, "padding": 1}],
      lambda p, x, j, n: j.lax.conv_general_dilated(x, p["W1"], (2,), [(1, 1)]) + p["b1"][:, None],
      lambda p, x, t, f: f.conv1d(x, p["W1"], p["b1"], stride=2, padding=1)),
+    ("convolution of a signal, same, dilated, in groups", [4, 9],
+     [{"convolution": 6, "kernel": 3, "padding": "same", "dilation": 2, "groups": 2}],
+     lambda p, x, j, n: j.lax.conv_general_dilated(
+         x, p["W1"], (1,), "SAME", rhs_dilation=(2,), feature_group_count=2) + p["b1"][:, None],
+     lambda p, x, t, f: f.conv1d(x, p["W1"], p["b1"], padding="same", dilation=2, groups=2)),
+    ("pools of a signal", [2, 9], [{"convolution": 2, "kernel": 2}, {"max_pool": 2}, {"average_pool": 3, "stride": 1}],
+     lambda p, x, j, n: j.lax.reduce_window(
+         j.lax.reduce_window(
+             j.lax.conv_general_dilated(x, p["W1"], (1,), "VALID") + p["b1"][:, None],
+             -n.inf, j.lax.max, (1, 1, 2), (1, 1, 2), "VALID"),
+         0.0, j.lax.add, (1, 1, 3), (1, 1, 1), "VALID") / 3,
+     lambda p, x, t, f: f.avg_pool1d(f.max_pool1d(f.conv1d(x, p["W1"], p["b1"]), 2), 3, stride=1)),
     ("pools", [1, 8, 8], [{"convolution": 2, "kernel": 3}, {"max_pool": 2}, {"average_pool": [2, 3], "stride": 1}],
      lambda p, x, j, n: j.lax.reduce_window(
          j.lax.reduce_window(
@@ -147,8 +160,15 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
                         {"residual": [{"take": "x"}]}],
      lambda p, x, j, n: x + n.tanh(n.tanh(x @ p["W1"].T + p["b1"]) @ p["W1"].T + p["b1"]),
      lambda p, x, t, f: x + t.tanh(f.linear(t.tanh(f.linear(x, p["W1"], p["b1"])), p["W1"], p["b1"]))),
+    ("several inputs", {"left": 3, "right": 2},
+     [{"take": "left"}, {"dense": 4, "activation": "tanh"}, {"concatenate": [[], [{"take": "right"}, {"dense": 2}]]},
+      {"dense": 2, "activation": "tanh"}],
+     lambda p, x, j, n: n.tanh(n.hstack([
+         n.tanh(x["left"] @ p["W1"].T + p["b1"]), x["right"] @ p["W2"].T + p["b2"]]) @ p["W3"].T + p["b3"]),
+     lambda p, x, t, f: t.tanh(f.linear(t.hstack([
+         t.tanh(f.linear(x["left"], p["W1"], p["b1"])), f.linear(x["right"], p["W2"], p["b2"])]), p["W3"], p["b3"]))),
     ("recurrent", SEQUENCE, [{"recurrent": 3}, {"dense": 2}],
-     lambda p, x, j, n: _recurrent_by_jax(p, x, j, n) @ p["W2"].T + p["b2"],
+     lambda p, x, j, n: _recurrent_by_jax(p, x, j, n)[:, -1] @ p["W2"].T + p["b2"],
      lambda p, x, t, f: f.linear(_steps(t, t.nn.RNN, p, x, 3, None)[:, -1], p["W2"], p["b2"])),
     ("lstm", SEQUENCE, [{"lstm": 3, "output": "all"}], _lstm_by_jax,
      lambda p, x, t, f: _steps(t, t.nn.LSTM, p, x, 3, None)),
@@ -163,6 +183,17 @@ LAYERS: list[tuple[str, Any, list[Any], Callable[..., Any] | None, Callable[...,
     ("attention, causal", SEQUENCE, [{"attention": 2, "causal": True}],
      lambda p, x, j, n: _attention_by_jax(p, x, j, n, n.tri(x.shape[1], dtype=bool)),
      lambda p, x, t, f: _attention(p, x, t, f, t.triu(t.ones(x.shape[1], x.shape[1], dtype=t.bool), 1))),
+]  # fmt: skip
+
+#: Those that predict otherwise than they are trained: by the averages that they have kept.
+PREDICTED = [
+    ("batch_norm", 3, [{"dense": 4}, "batch_norm", {"activation": "tanh"}, {"dense": 1}],
+     lambda p, x, j, n: n.tanh(
+         (x @ p["W1"].T + p["b1"] - p["mean2"]) / n.sqrt(p["variance2"] + 1e-5) * p["g2"] + p["b2"])
+     @ p["W3"].T + p["b3"],
+     lambda p, x, t, f: f.linear(t.tanh(f.batch_norm(
+         f.linear(x, p["W1"], p["b1"]), p["mean2"].detach(), p["variance2"].detach(), p["g2"], p["b2"])),
+         p["W3"], p["b3"])),
 ]  # fmt: skip
 
 
@@ -183,15 +214,16 @@ def _attention_by_jax(p: Any, x: Any, j: Any, n: Any, seen: Any) -> Any:
     return n.einsum("shtu,suhe->sthe", weight, v).reshape(x.shape) @ p["U1"].T + p["c1"]
 
 
-def ours(found: Network, theta: Array, data: dict[str, Array], along: Array) -> list[Array]:
+def ours(found: Network, graph: Graph, theta: Array, data: dict[str, Array], along: Array) -> list[Array]:
     """Loss, gradient, and its derivative along a direction."""
-    graph, names = found.training_graph, list(found.layout)
+    names = list(found.layout)
     directions = {f"v_{name}": part for name, part in found.unmerged(along).items()}
     values = {**found.unmerged(theta), **data}
-    first = evaluate(found.gradient_graph, values)
+    gradient = codegen.gradient(graph, "loss", names)
+    first = evaluate(gradient, values)
     derived = codegen.hvp(graph, "loss", names)
     second = evaluate(derived, values | directions)
-    outputs = found.gradient_graph.outputs[1:], derived.outputs[-len(names) :]
+    outputs = gradient.outputs[1:], derived.outputs[-len(names) :]
     return [
         np.asarray(first["loss"]),
         np.concatenate([first[name].ravel() for name in outputs[0]]),
@@ -209,6 +241,12 @@ def drawn_in(network: Network, data: dict[str, Array]) -> dict[str, Array]:
     return {name: np.asarray(found[name]) for name in names}
 
 
+def inputs_of(found: Network, data: dict[str, Array], array: Callable[[Any], Any]) -> Any:
+    """x, or several inputs by name."""
+    given = {variable.name: array(data[variable.name]) for variable in found.input_variables}
+    return given["x"] if list(given) == ["x"] else given
+
+
 def by_jax(layer: Callable[..., Any], found: Network, theta: Array, data: dict[str, Array], along: Array) -> list[Any]:
     jax = pytest.importorskip("jax")
     with jax.enable_x64(True):
@@ -217,7 +255,7 @@ def by_jax(layer: Callable[..., Any], found: Network, theta: Array, data: dict[s
 
         def loss(theta: Any) -> Any:
             parts = {name: theta[p.where].reshape(p.shape) for name, p in found.layout.items()} | drawn
-            return ((layer(parts, numpy.asarray(data["x"]), jax, numpy) - data["y"]) ** 2).mean()
+            return ((layer(parts, inputs_of(found, data, numpy.asarray), jax, numpy) - data["y"]) ** 2).mean()
 
         gradient, curvature = jax.jvp(jax.grad(loss), (numpy.asarray(theta),), (numpy.asarray(along),))
         return [np.asarray(part) for part in (loss(numpy.asarray(theta)), gradient, curvature)]
@@ -227,7 +265,7 @@ def by_torch(
     layer: Callable[..., Any], found: Network, theta: Array, data: dict[str, Array], along: Array
 ) -> list[Any]:
     torch = pytest.importorskip("torch")
-    x, y = (torch.tensor(data[name]) for name in "xy")
+    x, y = inputs_of(found, data, torch.tensor), torch.tensor(data["y"])
     drawn = {name: torch.tensor(values) for name, values in drawn_in(found, data).items()}
 
     def loss(theta: Any) -> Any:
@@ -242,23 +280,27 @@ def by_torch(
 
 
 def cases() -> Iterable[Any]:
-    for name, inputs, layers, jax, torch in LAYERS:
-        for library, layer, run in (("jax", jax, by_jax), ("torch", torch, by_torch)):
-            if layer is not None:
-                yield pytest.param(inputs, layers, layer, run, id=f"{name} by {library}")
+    for rows, form in ((LAYERS, "training_graph"), (PREDICTED, "graph")):
+        for name, inputs, layers, jax, torch in rows:
+            for library, layer, run in (("jax", jax, by_jax), ("torch", torch, by_torch)):
+                if layer is not None:
+                    yield pytest.param(inputs, layers, form, layer, run, id=f"{name}, {form} by {library}")
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-@pytest.mark.parametrize(("inputs", "layers", "layer", "run"), [*cases()])
-def test_a_layer_is_that_of_the_library(inputs: Any, layers: Any, layer: Any, run: Any) -> None:
+@pytest.mark.parametrize(("inputs", "layers", "form", "layer", "run"), [*cases()])
+def test_a_layer_is_that_of_the_library(inputs: Any, layers: Any, form: str, layer: Any, run: Any) -> None:
     found = Network.from_spec({"inputs": inputs, "layers": layers, "loss": "mean_squared_error"})
     generator = np.random.Generator(np.random.PCG64(0))
     theta = found.initial_parameters() + 0.1 * generator.normal(size=found.parameter_count)
     along = generator.normal(size=theta.shape)
     along[found.averages] = 0
     data = example(found, generator, 6)
-    for one, other in zip(ours(found, theta, data, along), run(layer, found, theta, data, along)):
+    expected = run(layer, found, theta, data, along)
+    weights = found.averages.start if form == "graph" else None  # PyTorch has no derivative by averages
+    for one, other in zip(ours(found, getattr(found, form), theta, data, along), expected):
+        one, other = (part[:weights] if part.ndim else part for part in (one, other))
         np.testing.assert_allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE)
 
 
@@ -298,13 +340,17 @@ def test_weights_of_pytorch_go_in_as_they_are(kind: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("loss", "steps"), [("softmax_cross_entropy", "lengths"), ("mean_squared_error", "mask")])
-def test_the_loss_of_the_steps_that_count_and_its_gradient_are_those_of_jax(loss: str, steps: Any) -> None:
+@pytest.mark.parametrize("kind", ["recurrent", "gru", "lstm"])
+def test_the_loss_of_the_steps_that_count_is_that_of_jax_with_two_derivatives(kind: str, loss: str, steps: Any) -> None:
     jax = pytest.importorskip("jax")
     numpy = jax.numpy
-    layers = (symnn.recurrent(3, output="all"), symnn.dense(2))
+    layer = {"recurrent": symnn.recurrent, "gru": symnn.gru, "lstm": symnn.lstm}[kind]
+    by_step = {"recurrent": _recurrent_by_jax, "gru": _gru_by_jax, "lstm": _lstm_by_jax}[kind]
+    layers = (layer(3, output="all"), symnn.dense(2))
     network = Network({"time": 4, "features": 2}, layers, loss, steps=steps, weighted=steps == "mask")
     generator = np.random.Generator(np.random.PCG64(0))
     theta = network.initial_parameters() + 0.1 * generator.normal(size=network.parameter_count)
+    along = generator.normal(size=theta.shape)
     values = example(network, generator, 5)
     lengths = 4 - np.arange(5) % 4
     given = lengths if steps == "lengths" else np.arange(4) < lengths[:, None]
@@ -312,10 +358,7 @@ def test_the_loss_of_the_steps_that_count_and_its_gradient_are_those_of_jax(loss
 
     def masked(theta: Any) -> Any:
         p = network.split(theta)
-        states = [numpy.zeros((5, 3))]
-        for t in range(4):
-            states.append(numpy.tanh(values["x"][:, t] @ p["W1"].T + p["b1"] + states[-1] @ p["U1"].T))
-        output, y = numpy.stack(states[1:], axis=1) @ p["W2"].T + p["b2"], values["y"]
+        output, y = by_step(p, numpy.asarray(values["x"]), jax, numpy) @ p["W2"].T + p["b2"], values["y"]
         if loss == "mean_squared_error":
             each = ((output - y) ** 2).mean(axis=-1)
         else:
@@ -325,10 +368,13 @@ def test_the_loss_of_the_steps_that_count_and_its_gradient_are_those_of_jax(loss
 
     with jax.enable_x64(True):
         expected, slope = jax.value_and_grad(masked)(numpy.asarray(theta))
+        curvature = jax.jvp(jax.grad(masked), (numpy.asarray(theta),), (numpy.asarray(along),))[1]
     model = network.compile()
     found, gradient = model.value_and_grad(theta, *(values[variable.name] for variable in network.data))
     assert found == pytest.approx(float(expected), rel=TOLERANCE)
     np.testing.assert_allclose(gradient, slope, rtol=TOLERANCE, atol=TOLERANCE)
+    second = ours(network, network.training_graph, theta, values, along)[2]
+    np.testing.assert_allclose(second, curvature, rtol=TOLERANCE, atol=TOLERANCE)
     # What padding holds makes no difference at all.
     padded = np.arange(4) >= lengths[:, None]
     values["x"][padded], values["y"][padded] = 1e6, 1
