@@ -208,6 +208,14 @@ class accurate_beta(Approximation):  # noqa: N801
         return mp.beta(a, b)
 
 
+class beta_by_gammas(accurate_beta):  # noqa: N801
+    """B(a, b) without a function of SciPy's, as it is written by Γ."""
+
+    @classmethod
+    def formula(cls, a: Expr, b: Expr) -> Expr:
+        return select(minimum(a, b), exp(log_beta(a, b)), gamma(a) * gamma(b) * reciprocal_gamma(a + b))
+
+
 class beta_slope(Composite):  # noqa: N801
     """∂B(a, b)/∂a = −B(a, b)·(ψ(a + b) − ψ(a)) for a, b > 0."""
 

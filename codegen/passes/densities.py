@@ -23,7 +23,7 @@ from codegen.functions.densities import (
     plain_product,
 )
 from codegen.functions.digamma import log_beta
-from codegen.functions.gammas import accurate_beta
+from codegen.functions.gammas import accurate_beta, beta_by_gammas
 from codegen.functions.kinks import maximum, minimum
 from codegen.functions.smooth import log1p, power
 from codegen.functions.special import beta, binomial, reciprocal_gamma
@@ -31,7 +31,7 @@ from codegen.walk import is_large
 
 __all__ = ["GAMMAS", "density"]
 
-GAMMAS = frozenset({gamma, reciprocal_gamma, accurate_beta, beta, binomial})
+GAMMAS = frozenset({gamma, reciprocal_gamma, accurate_beta, beta, beta_by_gammas, binomial})
 """Functions made of Γ: by one of these a product is known."""
 LARGE = 400
 """Products of so many nodes are looked at."""
@@ -271,7 +271,7 @@ def _quotient(factors: _Factors) -> Expr | None:
         return None
     found = None
     if len(under) == 1 and len(over) == 2 and expand(under[0] - Add(*over)) == 0:
-        found = accurate_beta(*over)
+        found = beta_by_gammas(*over)
     if len(under) == len(over) == 1:
         found = _gamma_ratio(over[0], under[0])
     return found and Mul(exp(Add(*factors.found)), found)

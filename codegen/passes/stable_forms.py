@@ -99,7 +99,7 @@ from codegen.functions.exponentials import (
     weighted_log_sum_exp,
     weighted_part,
 )
-from codegen.functions.gammas import accurate_beta, regularised_upper_gamma
+from codegen.functions.gammas import accurate_beta, beta_by_gammas, regularised_upper_gamma
 from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, normal_cdf
 from codegen.functions.improvement import improvement, log_improvement
 from codegen.functions.incomplete import generalised_exponential_integral, upper_gamma
@@ -141,6 +141,7 @@ def _log_besseli(n: Expr, x: Expr) -> Expr:
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     accurate_beta: log_beta,
     beta: log_beta,
+    beta_by_gammas: log_beta,
     besseli: lambda n, x: _log_besseli(n, x),
     besseli_over_power: lambda n, x: log_bessel(n, x) - log(2**n * factorial(n)),
     by_logarithm: lambda condition, logarithm, product: select(condition, logarithm, log(product)),
