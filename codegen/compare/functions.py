@@ -15,7 +15,7 @@ from codegen import functions as f
 from codegen.compare.oracles import ORACLES
 from codegen.compare.rows import Row
 from codegen.dtypes import Dtype
-from codegen.functions.operation import ENDS, EVERYWHERE, LARGE, NAN, POSITIVE, SMALL, UNIT, Points
+from codegen.functions.operation import ENDS, EVERYWHERE, LARGE, NAN, ORDINARY, POSITIVE, SMALL, UNIT, Points
 from codegen.ir.equation import Equation, Variable, sample_extent
 from codegen.ir.graph import Graph, Index
 
@@ -121,6 +121,21 @@ FORMULAS: Mapping[str, Tested] = {
     "trigamma": Tested(sympy.trigamma, Points((-1.7, -0.31, *POSITIVE), (1e5, *NAN))),
     "polygamma": Tested(lambda x: sympy.polygamma(2, x), Points((-1.7, -0.31, 0.2, *POSITIVE[1:]), (1e3, *NAN))),
     "factorial": Tested(sympy.factorial, Points((-0.31, 0.2, 0.62, 1.9, 4.4), (0.0, 30.5, *NAN))),
+    "x⁹⁹·exp(−x)/99!": Tested(
+        lambda x: x**99 * sympy.exp(-x) / sympy.factorial(99), Points((0.62, 1.9, 4.4, 99.0), (300.0, *NAN))
+    ),
+    "10⁴⁰⁰·x³⁰⁰": Tested(lambda x: sympy.Integer(10) ** 400 * x**300, Points((0.03, -0.05), (0.06,))),
+    "exp·E₁": Tested(lambda x: sympy.exp(x) * sympy.expint(1, x), Points(POSITIVE, (800.0, *NAN))),
+    "log E₁": Tested(lambda x: sympy.log(sympy.expint(1, x)), Points(POSITIVE, (800.0, *NAN))),
+    "x·exp·E₂": Tested(lambda x: x * sympy.exp(x) * sympy.expint(2, x), Points(POSITIVE, (800.0, *NAN))),
+    "exp·Ei": Tested(lambda x: sympy.exp(-x) * sympy.Ei(x), Points(POSITIVE, (-800.0, 800.0, *NAN))),
+    "log Shi": Tested(lambda x: sympy.log(sympy.Shi(x)), Points(POSITIVE, (800.0, *NAN))),
+    "log Γ(a, x)": Tested(lambda x: sympy.log(sympy.uppergamma(3, x)), Points(POSITIVE, (1e3, *NAN))),
+    "J₁/x": Tested(lambda x: sympy.besselj(1, x) / x, Points(ORDINARY, (1e-8, *NAN))),
+    "I₂/x": Tested(lambda x: sympy.besseli(2, x) / x, Points(ORDINARY, (1e-8, *NAN))),
+    "Γ·Γ/Γ": Tested(
+        lambda x: sympy.gamma(x) * sympy.gamma(2 + x / 3) / sympy.gamma(2 + 4 * x / 3), Points(POSITIVE, (1e-8, *NAN))
+    ),
     "beta": Tested(lambda x: sympy.beta(x, 2 + x / 3), Points((0.2, 0.62, 1.9, 4.4, 33.0), (1e-3, *NAN))),
     "binomial": Tested(lambda x: sympy.binomial(x, 1 + x / 3), Points((-0.31, 0.2, 0.62, 1.9, 44.7), (0.0, *NAN))),
     **{f"besselj {n}": Tested(_of_order(sympy.besselj, n), Points(special=(*SMALL, 100.0, *NAN))) for n in (0, 1, 3)},

@@ -29,6 +29,7 @@ from codegen.functions.formulas import acot, acoth, acsc, acsch, asec, asech, ce
 from codegen.functions.gaussian import erfcinv
 from codegen.functions.incomplete import generalised_exponential_integral
 from codegen.functions.kinks import absolute, equal, floor, maximum, minimum, modulo, sign, step
+from codegen.functions.large_numbers import without_large_number
 from codegen.functions.primitive import Composite, Primitive
 from codegen.functions.smooth import power
 from codegen.walk import rewrite
@@ -92,7 +93,7 @@ def canonical_node(node: Basic) -> Basic | None:
         order, x = node.args
         return None if isinstance(order, Integer) else generalised_exponential_integral(order, x)
     if isinstance(node, Mul):
-        return gammas.without_gamma(node)
+        return gammas.without_gamma(node) or without_large_number(node)
     if not isinstance(node, Pow):
         return None
     if isinstance(node.base, sympy.gamma) and isinstance(node.exp, Integer) and node.exp < 0:

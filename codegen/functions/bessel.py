@@ -8,19 +8,31 @@ r is Langevin's function coth(x) − 1/x and Γ(3/2)·√(2/x)·I_½(x) is sinh(
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from sympy import Expr, Integer, Rational, exp, factorial, log, pi, sqrt
 
 from codegen.functions import absolute, coth, csch, expm1, select, sign
-from codegen.functions.cylindrical import besselk, decayed_bessel, scaled_bessel
+from codegen.functions.cylindrical import besseli, besselj, besselk, decayed_bessel, scaled_bessel
+from codegen.functions.kinks import held
 from codegen.functions.primitive import Approximation
 from codegen.functions.series import convolved, horner
 
-__all__ = ["bessel_ratio", "bessel_ratio_slope", "damped_bessel", "damped_besselk", "log_bessel", "log_besselk"]
+__all__ = [
+    "bessel_ratio",
+    "bessel_ratio_slope",
+    "besseli_over_power",
+    "besselj_over_power",
+    "damped_bessel",
+    "damped_besselk",
+    "log_bessel",
+    "log_besselk",
+]
 
 NEAR, TERMS_NEAR = Rational(1, 2), 13
 """Up to here the power series is taken: the next term is 10⁻¹⁷ of it."""
+NEAR_QUOTIENT = 1
+"""Up to here Iₙ(x)/xⁿ is taken from as many terms."""
 FAR, TERMS_FAR = 24, 32
 """From FAR + ν² on the series in 1/x is taken for r': before, its formula keeps twelve digits."""
 
@@ -251,6 +263,38 @@ class besselk_rate_slope(Approximation):  # noqa: N801
             rate = besselk_rate.value(mp, order, x)
             found = rate**2 - rate / x - 1 - (order / x) ** 2
         return +found
+
+
+class besselj_over_power(Approximation):  # noqa: N801
+    """Jₙ(x)/xⁿ of a whole n, with derivative −x·Jₙ₊₁(x)/xⁿ⁺¹, which does not cancel beside 0 (Watson 1922, 3.2)."""
+
+    nargs = 2
+    function: ClassVar[type[Expr]] = besselj
+    sense: ClassVar[int] = -1
+
+    @classmethod
+    def formula(cls, order: Expr, x: Expr) -> Expr:
+        first = 1 / (Integer(2) ** order * factorial(order))
+        terms = [Integer(1)]
+        for k in range(1, TERMS_NEAR):
+            terms.append(terms[-1] * Rational(cls.sense, 4 * k * (order + k)))
+        near = first * horner(terms, held(x, Integer(NEAR_QUOTIENT)) ** 2)
+        return select(absolute(x) - NEAR_QUOTIENT, cls.function(order, x) / x**order, near)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        order, x = self.args
+        return self.sense * x * self.func(order + 1, x) * x.diff(symbol)
+
+    @classmethod
+    def value(cls, mp: Any, order: Any, x: Any) -> Any:
+        return cls.function.value(mp, order, x) / x**order if x else 1 / (mp.mpf(2) ** order * mp.factorial(order))
+
+
+class besseli_over_power(besselj_over_power):  # noqa: N801
+    """Iₙ(x)/xⁿ of a whole n, with derivative x·Iₙ₊₁(x)/xⁿ⁺¹."""
+
+    function = besseli
+    sense = 1
 
 
 def _by_size(order: Expr, x: Expr, far: Expr, between: Expr, near: Expr) -> Expr:

@@ -22,6 +22,7 @@ from codegen.functions.smooth import log1p
 
 __all__ = [
     "by_logarithm",
+    "exponential",
     "gamma_density",
     "log_dirichlet_density",
     "log_gamma_density",
@@ -29,6 +30,9 @@ __all__ = [
     "log_less_digamma",
     "plain_product",
 ]
+
+DIGITS = 20
+"""Of logarithms of numbers."""
 
 
 def _by_size(a: Expr, large: Expr, small: Expr) -> Expr:
@@ -75,9 +79,13 @@ class gamma_density(Approximation):  # noqa: N801 - functions keep their mathema
 
 
 class log_gamma_density(Approximation):  # noqa: N801
-    """The logarithm of xᵃ⁻¹·exp(−x)/Γ(a)."""
+    """The logarithm of xᵃ⁻¹·exp(−x)/Γ(a), of numbers a number."""
 
     nargs = 2
+
+    @classmethod
+    def eval(cls, a: Expr, x: Expr) -> Expr | None:
+        return cls(a, x, evaluate=False).evalf(DIGITS) if a.is_Number and x.is_Number else None
 
     @classmethod
     def formula(cls, a: Expr, x: Expr) -> Expr:
@@ -161,6 +169,27 @@ class log_gamma_ratio(Approximation):  # noqa: N801
         return mp.loggamma(v + h) - mp.loggamma(v)
 
 
+class sum_of_logarithms(Composite):  # noqa: N801
+    """A sum that is a vertex where it is an argument of ``exponential``."""
+
+    @classmethod
+    def formula(cls, *terms: Expr) -> Expr:
+        return Add(*terms)
+
+
+class exponential(Composite):  # noqa: N801
+    """exp(x) of a sum of logarithms, of which SymPy's exp makes a product, whose factors are out of range."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return exp(x)
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return self * self.args[0].diff(symbol)
+
+
 class by_logarithm(Composite):  # noqa: N801
     """Of a condition, l and p: exp(l) where the condition is above 0, which is p as it stands elsewhere."""
 
@@ -168,7 +197,7 @@ class by_logarithm(Composite):  # noqa: N801
 
     @classmethod
     def formula(cls, condition: Expr, logarithm: Expr, product: Expr) -> Expr:
-        return select(condition, exp(logarithm), product)
+        return select(condition, exponential(sum_of_logarithms(logarithm)), product)
 
 
 class plain_product(Composite):  # noqa: N801

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import sympy
-from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, gamma, pi, polygamma, sin
+from sympy import Add, Expr, Integer, Mul, Number, Rational, cos, exp, gamma, pi, polygamma, sin
 from sympy.core.function import ArgumentIndexError
 
 from codegen.functions import special_arrays as arrays
 from codegen.functions.densities import gamma_density
-from codegen.functions.digamma import digamma_quotient, slope_of_quotient
+from codegen.functions.digamma import STEPS, digamma_quotient, log_beta, slope_of_quotient
 from codegen.functions.gamma_slope import slope_by_shape
 from codegen.functions.kinks import absolute, floor, maximum, minimum, select
 from codegen.functions.operation import Operation, called_by_name
-from codegen.functions.primitive import Composite, Primitive
+from codegen.functions.primitive import Approximation, Composite, Primitive
 from codegen.functions.special_arrays import to_first_order
 
 
@@ -190,6 +190,32 @@ class beta(Primitive):  # noqa: N801
         return mp.beta(a, b)
 
 
+class accurate_beta(Approximation):  # noqa: N801
+    """B(a, b) by its logarithm where SciPy's loses digits: 10⁻¹⁰ of it at (10⁶, 2)."""
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, a: Expr, b: Expr) -> Expr:
+        far = minimum(a, b, maximum(a, b) - STEPS)
+        return select(far, exp(log_beta(a, b)), beta(a, b))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        return beta(*self.args).diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, a: Any, b: Any) -> Any:
+        return mp.beta(a, b)
+
+
+class beta_by_gammas(accurate_beta):  # noqa: N801
+    """B(a, b) without a function of SciPy's, as it is written by Γ."""
+
+    @classmethod
+    def formula(cls, a: Expr, b: Expr) -> Expr:
+        return select(minimum(a, b), exp(log_beta(a, b)), gamma(a) * gamma(b) * reciprocal_gamma(a + b))
+
+
 class beta_slope(Composite):  # noqa: N801
     """∂B(a, b)/∂a = −B(a, b)·(ψ(a + b) − ψ(a)) for a, b > 0."""
 
@@ -197,28 +223,29 @@ class beta_slope(Composite):  # noqa: N801
 
     @classmethod
     def formula(cls, a: Expr, b: Expr) -> Expr:
-        return -b * digamma_quotient(a, b) * beta(a, b)
+        return -b * digamma_quotient(a, b) * accurate_beta(a, b)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         a, b = self.args
-        by_a = b * beta(a, b) * (b * digamma_quotient(a, b) ** 2 - slope_of_quotient(0, a, b))
+        by_a = b * accurate_beta(a, b) * (b * digamma_quotient(a, b) ** 2 - slope_of_quotient(0, a, b))
         return by_a * a.diff(symbol) + beta_mixed(a, b) * b.diff(symbol)
 
 
 class beta_mixed(Composite):  # noqa: N801
     """∂²B(a, b)/∂a∂b for a, b > 0.
 
-    With s, the smaller one, ∂B/∂l is −(s + l)·B(s + 1, l)·(ψ(l + s) − ψ(l))/s, of which no factor is large at s = 0.
+    With d(x, h) = (ψ(x + h) − ψ(x))/h, which falls as h grows, B(a, b)·a·b/(a + b) times
+    (a + b)·d(a + 1, b)·d(b + 1, a) − ∂d(a + 1, b)/∂b − ∂d(b + 1, a)/∂a: a sum of what is positive.
     """
 
     nargs = 2
 
     @classmethod
     def formula(cls, a: Expr, b: Expr) -> Expr:
-        s, larger = minimum(a, b), maximum(a, b)
-        quotient, other = digamma_quotient(larger, s), larger * digamma_quotient(s + 1, larger)
-        by_s = quotient * (1 - (s + larger) * other) + (s + larger) * slope_of_quotient(1, larger, s)
-        return -beta(s + 1, larger) * by_s
+        total = a + b
+        both = digamma_quotient(a + 1, b) * digamma_quotient(b + 1, a)
+        falling = slope_of_quotient(1, a + 1, b) + slope_of_quotient(1, b + 1, a)
+        return (total + 1) * accurate_beta(a + 1, b + 1) * (total * both - falling)
 
 
 class beta_crossing(Primitive):  # noqa: N801

@@ -22,19 +22,23 @@ from codegen.functions.densities import (
     log_gamma_ratio,
     plain_product,
 )
-from codegen.functions.kinks import minimum
+from codegen.functions.digamma import log_beta
+from codegen.functions.gammas import accurate_beta, beta_by_gammas
+from codegen.functions.kinks import maximum, minimum
 from codegen.functions.smooth import log1p, power
 from codegen.functions.special import beta, binomial, reciprocal_gamma
 from codegen.walk import is_large
 
 __all__ = ["GAMMAS", "density"]
 
-GAMMAS = frozenset({gamma, reciprocal_gamma, beta, binomial})
+GAMMAS = frozenset({gamma, reciprocal_gamma, accurate_beta, beta, beta_by_gammas, binomial})
 """Functions made of Γ: by one of these a product is known."""
 LARGE = 400
 """Products of so many nodes are looked at."""
 MOST = 4
 """So many gamma functions may be on one simplex, and so many factors of each kind are looked at together."""
+FACTORS = 16
+"""Powers of more than so many equal factors are taken by their logarithm too: x¹⁵⁰ is out of range from 113 on."""
 NEAR = 2
 """The argument of their sum's Γ may be off by so much: of a negative binomial it is n = a + b − 1."""
 
@@ -61,6 +65,8 @@ class _Factors:
             self.exponents += [n * term for term in Add.make_args(factor.args[0])]
         elif isinstance(factor, power):
             self.powers[factor.args[0]] += n * factor.args[1]
+        elif isinstance(factor, Pow) and factor.exp.is_number and abs(factor.exp) > FACTORS:
+            self.powers[factor.base] += n * factor.exp
         elif isinstance(factor, Pow) and factor.exp.is_number and factor.exp != 1:
             inner = factor.base
             if isinstance(inner, Mul) and any(isinstance(f, power) for f in inner.args):
@@ -109,7 +115,7 @@ class _Factors:
 
 def _gammas(function: Expr) -> list[tuple[Expr, int]]:
     """The arguments of the Γ that a function consists of, and their powers."""
-    if isinstance(function, beta):
+    if isinstance(function, (accurate_beta, beta)):
         a, b = function.args
         return [(a, 1), (b, 1), (a + b, -1)]
     if isinstance(function, binomial):
@@ -135,10 +141,11 @@ def density(node: Mul) -> Expr | None:
     if len(factors.written) < 2:
         return None
     positive = factors.positive()
-    if (alone := _gamma_density(factors)) is not None:
+    if (alone := _gamma_density(factors) or _quotient(factors)) is not None:
         return Mul(alone, *others)
     _simplices(factors)
     _gamma_densities(factors)
+    _betas(factors)
     _ratios(factors)
     logarithm = Add(*factors.found, factors.rest())
     condition = minimum(*positive) if len(positive) > 1 else positive[0]
@@ -252,7 +259,51 @@ def _multiples(exponent: Expr, shapes: Sequence[Expr]) -> Sequence[int] | None:
     return None
 
 
-# --- Γ(v + h)/Γ(v) ------------------------------------------------------------------------------------------------
+# --- Γ(a)·Γ(b)/Γ(a + b) and Γ(v + h)/Γ(v) ------------------------------------------------------------------------
+
+
+def _quotient(factors: _Factors) -> Expr | None:
+    """A single one with nothing else but numbers, which takes no condition and has its own derivatives."""
+    if factors.exponents or factors.powers:
+        return None
+    over, under = factors.over(), factors.under()
+    if sum(map(abs, factors.gammas.values())) > len(over) + len(under):
+        return None
+    found = None
+    if len(under) == 1 and len(over) == 2 and expand(under[0] - Add(*over)) == 0:
+        found = beta_by_gammas(*over)
+    if len(under) == len(over) == 1:
+        found = _gamma_ratio(over[0], under[0])
+    return found and Mul(exp(Add(*factors.found)), found)
+
+
+def _gamma_ratio(over: Expr, under: Expr) -> Expr:
+    """Γ(u)/Γ(v), by v·Γ(u)/Γ(v + 1) beside the zero at v = 0, where the derivatives of the logarithm are poles."""
+    v, h = _step(over, under)
+    if v is over:
+        return by_logarithm(
+            minimum(over, under), -log_gamma_ratio(v, h), plain_product(gamma(over), reciprocal_gamma(under))
+        )
+    raised = plain_product(v, gamma(over), reciprocal_gamma(v + 1))
+    return by_logarithm(minimum(over, v, maximum(v - 1, v - h)), log_gamma_ratio(v, h), raised)
+
+
+def _betas(factors: _Factors) -> None:
+    """Γ(a)·Γ(b)/Γ(a + b) and its reciprocal."""
+    for sense in (1, -1):
+        two, one = (factors.over(), factors.under())[::sense]
+        for a, b in itertools.combinations(two[: 2 * MOST], 2):
+            for total in one:
+                if expand(total - a - b) == 0:
+                    logarithm = sense * log_beta(a, b)
+                    factors.take(logarithm, *([a, b], [total])[::sense])
+                    return
+
+
+def _step(over: Expr, under: Expr) -> tuple[Expr, Expr]:
+    """v and h of two arguments v and v + h, v the smaller one: (a + ½) − ½ has none of the digits of a small a."""
+    h = expand(over - under)
+    return (over, -h) if h.could_extract_minus_sign() else (under, h)
 
 
 def _ratios(factors: _Factors) -> None:
@@ -262,4 +313,5 @@ def _ratios(factors: _Factors) -> None:
             itertools.product(factors.over(), factors.under()),
             key=lambda pair: len(Add.make_args(expand(pair[0] - pair[1]))),
         )
-        factors.take(log_gamma_ratio(v, expand(u - v)), over=[u], under=[v])
+        least, h = _step(u, v)
+        factors.take((1 if least is v else -1) * log_gamma_ratio(least, h), over=[u], under=[v])

@@ -28,6 +28,7 @@ from sympy import (
     erf,
     exp,
     expand,
+    expint,
     factor_list,
     factorial,
     gamma,
@@ -77,7 +78,16 @@ from codegen.functions import (
     tanh_slope,
     tempered_maximum,
 )
-from codegen.functions.bessel import bessel_ratio, damped_bessel, damped_besselk, log_bessel, log_besselk
+from codegen.functions.bessel import (
+    bessel_ratio,
+    besseli_over_power,
+    besselj_over_power,
+    damped_bessel,
+    damped_besselk,
+    log_bessel,
+    log_besselk,
+)
+from codegen.functions.damped_integrals import damped_ei, damped_expint, damped_expint_line, damped_shi, log_upper_gamma
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
@@ -92,9 +102,13 @@ from codegen.functions.exponentials import (
     weighted_log_sum_exp,
     weighted_part,
 )
+from codegen.functions.gammas import accurate_beta, beta_by_gammas, regularised_upper_gamma
 from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, log_erfcx, normal_cdf
 from codegen.functions.improvement import improvement, log_improvement
+from codegen.functions.incomplete import generalised_exponential_integral, upper_gamma
+from codegen.functions.integrals import exponential_integral, hyperbolic_sine_integral
 from codegen.functions.lambert import lambert_w_of_exponential
+from codegen.functions.large_numbers import log_of_product, logarithmic_product
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder
 from codegen.functions.ratios import (
@@ -110,7 +124,7 @@ from codegen.functions.ratios import (
     remainder_over_square,
 )
 from codegen.functions.scaled import exponential_product, log_sinh, logarithm_of_product, vanishing_product
-from codegen.functions.special import besseli, besselk, beta, lambert_w, wright_omega
+from codegen.functions.special import besseli, besselj, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
 from codegen.passes.norms import directed, factored, log1p_squared, norm, over_squares, weighted
@@ -138,9 +152,20 @@ def _log1mexp(x: Expr) -> Expr:
     return log1mexp(x) if power is None else complementary_log_log(power)
 
 
+def _log_besseli(n: Expr, x: Expr) -> Expr:
+    """log Iₙ(x) of a whole n, also where a power of x is out of range."""
+    if not n.is_Integer:
+        return log(besseli(n, x))
+    return log_bessel(n, x) + n * log((x if n % 2 else absolute(x)) / 2) - log(factorial(n))
+
+
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
+    accurate_beta: log_beta,
     beta: log_beta,
+    beta_by_gammas: log_beta,
+    besseli: lambda n, x: _log_besseli(n, x),
+    besseli_over_power: lambda n, x: log_bessel(n, x) - log(2**n * factorial(n)),
     by_logarithm: lambda condition, logarithm, product: select(condition, logarithm, log(product)),
     cosh: log_cosh,
     coth: lambda x: -log_tanh(x),
@@ -155,6 +180,8 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     gamma_density: log_gamma_density,
     improvement: log_improvement,
     inverse_erfcx: lambda x: -log_erfcx(x),
+    regularised_upper_gamma: log_upper_gamma,
+    logarithmic_product: log_of_product,
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -174,7 +201,7 @@ def _all_of_it(logarithm: Callable[..., Expr]) -> Callable[..., tuple[Expr, Expr
 
 
 #: What overflows or vanishes, and is positive.
-ONLY_LOGARITHMS = (by_logarithm, erfcx, gamma_density, improvement, inverse_erfcx)
+ONLY_LOGARITHMS = (by_logarithm, erfcx, gamma_density, improvement, inverse_erfcx, regularised_upper_gamma)
 
 #: f(…) = exp(g)·rest where f overflows or vanishes and the rest, which has its sign, does not: g and the rest.
 GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
@@ -187,7 +214,13 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     sinh: lambda x: (log_bessel(Rational(1, 2), x), x),
     expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
+    besseli_over_power: lambda n, x: (log_bessel(n, x), 1 / (2**n * factorial(n))),
     besselk: lambda n, x: (log_besselk(n, x), Integer(1)),
+    exponential_integral: lambda x: (x, damped_ei(Integer(0), x)),
+    expint: lambda p, x: (-x, damped_expint(Integer(0), p, x)),
+    generalised_exponential_integral: lambda p, x: (-x, damped_expint(Integer(0), p, x)),
+    hyperbolic_sine_integral: lambda x: (x, damped_shi(x)),
+    upper_gamma: lambda a, x: (-x, x**a * damped_expint(Integer(0), 1 - a, x)),
     damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
     exponential_product: _all_of_it(logarithm_of_product),
     vanishing_product: lambda front, *arguments: (logarithm_of_product(*arguments), front),
@@ -223,6 +256,10 @@ INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
 #: What decays too fast for any power of its argument, c·σ′(k·x): c and k.
 DAMPING: Mapping[type[Expr], tuple[int, int]] = {sigmoid_slope: (1, 1), tanh_slope: (4, 2)}
 
+INTEGRALS = frozenset(
+    {exponential_integral, expint, generalised_exponential_integral, hyperbolic_sine_integral, upper_gamma}
+)
+"""Of ``GROWTH`` those whose products with exponentials are looked for."""
 GROWING = frozenset({*RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
 
@@ -585,6 +622,31 @@ def _damped_bessel(node: Mul) -> Expr | None:
     return None
 
 
+def _damped_integral(node: Mul) -> Expr | None:
+    """exp(x)·Eₚ(x) and exp(−x)·Ei(x), where one factor is infinite and the other 0, and x·exp(x)·Eₚ(x)."""
+    exponent = Add(*[factor.args[0] for factor in node.args if isinstance(factor, exp)])
+    for factor in node.args if exponent != 0 else ():
+        base, k = factor.as_base_exp()
+        if base.func in INTEGRALS and isinstance(k, Integer):
+            growth, rest = GROWTH[base.func](*base.args)
+            left = exponent + k * growth
+            if left == 0 or len(Add.make_args(left)) < len(Add.make_args(exponent)):
+                others = [f for f in node.args if f is not factor and not isinstance(f, exp)]
+                product = Mul(exp(left), rest**k, *others)
+                return _integral_line(product) or product
+    return None
+
+
+def _integral_line(product: Expr) -> Expr | None:
+    """x·exp(x)·Eₚ(x), whose derivatives cancel far out as a product's."""
+    for factor in Mul.make_args(product):
+        if isinstance(factor, damped_expint):
+            _, p, x = factor.args
+            if _has_power(rest := product / factor, x.as_coeff_Mul()[1]):
+                return damped_expint_line(p, x) * (rest / x)
+    return None
+
+
 ROUNDED = 8 * 2.0**-53
 """How far proportions of decimals may be apart: of 0.01·55/5.5, and of 0.01/0.1, each number and each result is
 rounded, seven times by half a unit at most."""
@@ -595,6 +657,24 @@ def _removed(node: Mul) -> Expr | None:
     for factor in node.args:
         if (new := _over_argument(node, factor) or _over_function(node, factor)) is not None:
             return stable(new) or new
+    return None
+
+
+#: Of Jₙ(x) and Iₙ(x) that over xⁿ.
+OVER_POWER_OF_ORDER: Mapping[type[Expr], type[Expr]] = {besselj: besselj_over_power, besseli: besseli_over_power}
+
+
+def _over_power_of_order(node: Mul) -> Expr | None:
+    """Jₙ(x)·xᵏ = xⁿ⁺ᵏ·(Jₙ(x)/xⁿ) for k < 0, also where x is a product and k the power of a factor of it."""
+    for factor in node.args:
+        base, k = factor.as_base_exp()
+        if base.func in OVER_POWER_OF_ORDER and isinstance(k, Integer) and k > 0:
+            n, x = base.args
+            rest = node / factor
+            present = rest.as_powers_dict()
+            powers = [(present.get(b, S.Zero), p) for b, p in x.as_coeff_Mul()[1].as_powers_dict().items()]
+            if n.is_Integer and n > 0 and any(isinstance(q, Integer) and (q * p).is_negative for q, p in powers):
+                return OVER_POWER_OF_ORDER[base.func](n, x) ** k * (x ** (n * k) * rest)
     return None
 
 
@@ -992,6 +1072,7 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _without_decay,
     density,
     _damped_bessel,
+    _damped_integral,
     _tempered,
     _ramp,
     _distributed,
@@ -1002,6 +1083,7 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _hyperbolic,
     _over_powers,
     _removed,
+    _over_power_of_order,
     _damped,
 )
 """What a product may be instead, the first that is."""
@@ -1013,5 +1095,6 @@ RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     **{function: _inverse for function, _ in INVERSES},
     Mul: _product,
     Add: _sum,
+    beta: lambda node: accurate_beta(*node.args),
     lambert_w: _lambert_w,
 }

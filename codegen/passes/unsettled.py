@@ -390,10 +390,6 @@ def _agree(nodes: Nodes, one: Node, other: Node, shifted: bool) -> bool:
     return all(rest in wanted for _, rest in terms(nodes, one)) and wanted - alone <= _rests(nodes, one)
 
 
-def _rests(nodes: Nodes, node: Node) -> set[Node]:
-    return {rest for _, rest in terms(nodes, node)} if nodes.heads[node] is Add else {node}
-
-
 def _gap(nodes: Nodes, node: Node) -> bool:
     """c/f(x) − c/x."""
     found = [list(factors(nodes, operand)) for operand in nodes.operands[node]]

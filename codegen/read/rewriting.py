@@ -17,6 +17,7 @@ from sympy.core.relational import Relational
 from sympy.functions.elementary.miscellaneous import MinMaxBase, Rem
 
 from codegen.functions import SUPPORTED
+from codegen.functions.large_numbers import has_large_number, without_large_number
 from codegen.functions.special import ORDERS
 from codegen.ir.constants import faulty_constant
 from codegen.read.admission import REDUCTIONS, is_opaque
@@ -79,7 +80,7 @@ def rewritten(expression: Expr) -> Expr:
     >>> rewritten(Derivative(x**2, x) + erf2(x, y))
     2*x - erf(x) + erf(y)
     """
-    if not any(_is_foreign(node) or _is_bound_by_infinity(node) for node in _nodes(expression)):
+    if not any(_is_foreign(n) or _is_bound_by_infinity(n) or has_large_number(n) for n in _nodes(expression)):
         return expression
 
     def stop(node: Basic) -> bool:
@@ -95,6 +96,8 @@ def rewritten(expression: Expr) -> Expr:
         node = rebuild(node, arguments)
         if _is_bound_by_infinity(node):
             return _without_infinity(node)
+        if has_large_number(node):
+            return without_large_number(node) or node
         return _other_form(node) if _is_foreign(node) else node
 
     return annotate(expression, step, stop)[id(expression)]
