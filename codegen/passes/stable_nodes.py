@@ -182,6 +182,7 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
     assigned = set(formulas.assigned.values())
     read = assigned.union(o for node in order if node not in inside for o in nodes.operands[node])
     names: dict[Node, Expr] = {}
+    hidden: dict[Node, Expr] = {}
     sizes: dict[Node, int] = {}
     inputs: list[Variable] = []
     equations: list[Equation] = []
@@ -196,12 +197,15 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
         if node not in inside:
             if node in uses and nodes.constant(node) is None:
                 inputs.append(name(node))
+                hidden[node] = names[node]
             continue
         size = 1 + sum(sizes.get(operand, 1) for operand in nodes.operands[node])
         if node in read or (uses.get(node, 0) > 1 and size >= SHARED):
-            body = canonical(nodes.written(node, names.get))
-            variable, size = name(node), 1
+            body = canonical(nodes.written(node, hidden.get))
+            variable = name(node)
             equations.append(Equation(variable.symbol, body))
+            if size >= SHARED:  # Rules see what is in a small one: Γ(a)/Γ(a + b) where others read a + b.
+                hidden[node], size = variable.symbol, 1
             if node in read:
                 outputs.append(variable.name)
         sizes[node] = size

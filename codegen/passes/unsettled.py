@@ -140,7 +140,7 @@ def _everywhere(near: _Near) -> np.ndarray:
 def _is_product_near(near: _Near) -> np.ndarray:
     """Whether there are factors that :func:`is_product_otherwise` asks for."""
     is_sum = near.edges.has(Add)
-    vanishing = near(VANISHING) | is_sum if near([exp]).any() else near(VANISHING)
+    vanishing = near(VANISHING) | is_sum if near([exp, *REMAINING]).any() else near(VANISHING)
     found: np.ndarray = near.factors(vanishing) & near.factors(near.edges.divides | near(INVERSE)) | near.factors(
         near(MULTIPLIED)
     )
