@@ -15,6 +15,7 @@ from sympy.core.function import Application
 from codegen.cached import once
 from codegen.functions import Price, operation
 from codegen.ir.affine import affine
+from codegen.ir.cells import Cell, cell_of
 from codegen.schedule.program import (
     SERIAL,
     UNKNOWN_EXTENT,
@@ -141,10 +142,26 @@ def kept(program: Program) -> Iterator[tuple[StorageKey, bool]]:
 
 def _settled(program: Program) -> Program:
     """The program with all that is kept either as vectors or as numbers: work arrays apart, else loops one by one."""
-    program = _apart(program)
+    program = _apart(_in_turn(program, partial(_runs_along, _crossed(program))))
     while mixed := _mixed(program):
         program = _in_turn(program, partial(_moves, program, mixed))
     return program
+
+
+def _crossed(program: Program) -> Set_[Cell]:
+    """The sums that have a part for each lane where one loop adds up lanes, and that another goes along in lanes."""
+    ways: dict[Cell, set[bool]] = {}
+    for statement, around in walk(program.statements):
+        lane = lane_of(around)
+        if isinstance(statement, Accumulate) and lane is not None:
+            ways.setdefault(cell_of(statement.target), set()).add(lane in indices(statement.target))
+    return {cell for cell, found in ways.items() if len(found) > 1}
+
+
+def _runs_along(sums: Set_[Cell], loop: Loop) -> bool:
+    """Whether a loop goes along any of some sums."""
+    added = (inner.target for inner, _ in walk(loop.body) if isinstance(inner, Accumulate))
+    return any(loop.index in indices(target) and cell_of(target) in sums for target in added)
 
 
 def _in_turn(program: Program, wanted: Callable[[Loop], bool]) -> Program:

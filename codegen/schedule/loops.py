@@ -306,7 +306,9 @@ def _clusters(items: Sequence[_Item]) -> list[_Cluster]:
         chosen = unit[0].selection()
         only = None if chosen is None else chosen.value
         alone = steps is not None and head == steps.index
-        numbers = () if alone else range(lowest, len(clusters))
+        # The index of a scan keeps its name: its steps are known by it.
+        ahead = {passed.index for item in unit for passed in item.scans if passed.index in item.remaining} - {head}
+        numbers = () if alone else [n for n in range(lowest, len(clusters)) if clusters[n].index not in ahead]
         number = next((n for n in numbers if _matches(clusters[n], head, only)), len(clusters))
         if number == len(clusters):
             clusters.append(_Cluster(head, only, steps if alone else None))
