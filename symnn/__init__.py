@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from symnn.regions import Ball, Polygon
     from symnn.solving import Solution, solve
     from symnn.spec import Spec, TrainingSpec, load_spec
+    from symnn.stages import Tangent, tangent
     from symnn.training import train
     from symnn.training.result import TrainingResult
     from symnn.verify import check
@@ -53,6 +54,8 @@ _HOMES = {
     "Layer": "layers.layer",
     "inputs": "layers.node",
     "March": "marching",
+    "Tangent": "stages",
+    "tangent": "stages",
     "march": "marching",
     "Model": "parametrised",
     "Network": "network",
@@ -106,6 +109,7 @@ __all__ = [
     "SpecError",
     "Split",
     "SymnnError",
+    "Tangent",
     "Towards",
     "TrainingResult",
     "TrainingSpec",
@@ -121,6 +125,7 @@ __all__ = [
     "sample",
     "sample_boundary",
     "solve",
+    "tangent",
     "train",
     *KINDS,
 ]

@@ -283,6 +283,7 @@ def solve(
         from symnn.references import reference_of
         from symnn.resuming import INTERRUPTED
         from symnn.solving import coefficients, points_of, solve_spec
+        from symnn.stages import tangent, tangent_points
 
         if out is not None and (out.suffix != ".npz" or out.is_dir() or not out.parent.is_dir()):
             raise SpecError(f"--out: expected a file that ends in .npz in a directory that exists, found '{out}'")
@@ -308,11 +309,20 @@ def solve(
             found, losses = solve_spec(physics, settings, keeping, resume, directory=spec.parent)
             if found.stopped == INTERRUPTED and not found.iterations:
                 raise KeyboardInterrupt
+            second = None
+            if physics.spec.tangent is not None and found.stopped != INTERRUPTED:
+                others = tangent_points(physics.spec, settings.seed, spec.parent)
+                second = tangent(physics.compile(), found.theta, *others)
+                losses = dict(second.losses)
         if out is not None:
             buffer = io.BytesIO()
-            np.savez(buffer, allow_pickle=False, **physics.split(found.theta))
+            parameters = physics.split(found.theta) if second is None else second.parameters
+            np.savez(buffer, allow_pickle=False, **parameters)
             write_atomically(out, buffer.getvalue())
         say(f"loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s ({found.stopped})")
+        if second is not None:
+            say(f"second stage: loss {second.loss:.3e} where the first has {second.before:.3e}, on other points")
+            found = second.after(found)
         for name, loss in losses.items():
             weight = physics.spec.residuals[name].weight
             say(f"{name}: root mean square of the residual {(loss / weight) ** 0.5:.2e}")
@@ -324,13 +334,16 @@ def solve(
                 say(f"{name} = {value:.7g}{noise}")
         reference = reference_of(physics, settings.seed, spec.parent)
         if reference is not None:
-            for name, off in reference.errors(physics.compile(), found.theta).items():
+            model = physics.compile()
+            errors = second.errors(reference) if second is not None else reference.errors(model, found.theta)
+            for name, off in errors.items():
                 say(f"{name}: relative L2 error {off:.2e} against {reference.said}")
         if report is not None:
             from symnn.report.solved import Single, points_by_name, solved
 
             points = points_by_name(physics, points_of(physics.spec, settings.seed, spec.parent))
-            page = solved(Single(physics.compile(), found.theta), found, spec.stem, points, reference)
+            field = Single(physics.compile(), found.theta) if second is None else second
+            page = solved(field, found, spec.stem, points, reference)
             write_atomically(report, page.encode())
             say(f"saved {report}")
         if out is not None:

@@ -258,6 +258,12 @@ class SolverSpec(SpecModel):
         )  # fmt: skip
 
 
+class TangentSpec(SpecModel):
+    """A second stage by the network made linear, see :mod:`symnn.stages`, on so many times as many ``points``."""
+
+    points: Annotated[float, Field(ge=1, le=100)] = 2.0
+
+
 class PhysicsSpec(SpecModel):
     """A network that solves differential equations.
 
@@ -269,7 +275,12 @@ class PhysicsSpec(SpecModel):
     (('u',), {'x': [0.0, 1.0]})
     """
 
-    models: ClassVar = {"residuals": ResidualSpec, "solver": SolverSpec, "resampling": Resampling}
+    models: ClassVar = {
+        "residuals": ResidualSpec,
+        "solver": SolverSpec,
+        "resampling": Resampling,
+        "tangent": TangentSpec,
+    }
 
     inputs: Mapping[str, _Range] = Field(description="the range of each input, such as {x: [-1, 1]}")
     unknowns: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(description="the names of the unknowns")
@@ -292,6 +303,8 @@ class PhysicsSpec(SpecModel):
     solver: SolverSpec = SolverSpec()
     resampling: Resampling | None = None
     balance: BalanceField | None = None
+    tangent: TangentSpec | None = None
+    """A second stage, after the solver: what is left over is learnt by the network made linear."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> PhysicsSpec:
@@ -315,6 +328,8 @@ class PhysicsSpec(SpecModel):
             raise FieldError("expected at least one that is not hard", ("residuals",))
         if self.slabs:
             self._check_slabs()
+        if self.tangent is not None:
+            self._check_tangent()
         for name in self.periodic:
             if name not in self.inputs:
                 raise FieldError(unknown("input", name, self.inputs), ("periodic",))
@@ -556,6 +571,12 @@ class PhysicsSpec(SpecModel):
                     found = f"found {one.unknown} at another place"
                     expected = "what is at the point itself, with hard initial values in slabs"
                     raise FieldError(f"{found}, expected {expected}", where)
+
+    def _check_tangent(self) -> None:
+        beside = [name for name in ("coefficients", "slabs") if getattr(self, name)]
+        beside += ["measured values" for part in self.residuals.values() if part.measured is not None]
+        if beside:
+            raise FieldError(f"found {beside[0]} beside it, expected a problem without them", ("tangent",))
 
     def _on_rim(self, name: str, equation: Expr, language: Language) -> tuple[str, Form]:
         """The unknown whose value on the rim of the domain an equation gives, and u = value + d·N."""

@@ -392,6 +392,7 @@ PURPOSES = (
                 "slabs",
                 "solution",
                 "solver",
+                "tangent",
                 "unknowns",
             )
         ),

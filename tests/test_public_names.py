@@ -25,6 +25,7 @@ ELSEWHERE = {
     "PhysicsModel": "Physics",
     "Solution": "solve",
     "Steps": "steps",
+    "Tangent": "tangent",
     "TrainingResult": "train",
     "write_webassembly": "write_javascript",
 }
