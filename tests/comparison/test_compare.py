@@ -75,6 +75,7 @@ LONG = {
     *("besselk 2", "besselk 1/3", "expint 3", "Chi", "fresnelc", "airybi", "erfcx_curvature"),
     *("erfcx_skew", "log_normal_cdf", "log(1 − erf²)", "log Φ", "hazard", "I₁/I₀", "erfcinv", "trigamma", "asec"),
     *("besselk 0", "log I₀", "uppergamma", "Mills' ratio", "uppergamma −63/10", "expint 9/4"),
+    *("Γ·Γ/Γ", "log(erf − erf)", "log E₁", "exp·Ei", "log Shi"),
 }
 """What mpmath takes long for; the quick suite has another of each family."""
 TWICE = {
