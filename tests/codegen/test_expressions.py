@@ -471,7 +471,7 @@ DEEP: dict[str, tuple[Callable[[Expr], Expr], int]] = {
 }
 
 
-@pytest.mark.parametrize("case", DEEP)
+@pytest.mark.parametrize("case", [pytest.param(n, marks=pytest.mark.slow) if DEEP[n][1] > 1000 else n for n in DEEP])
 def test_shared_and_deep_expressions_are_cut_into_small_bodies(case: str) -> None:
     step, levels = DEEP[case]
     found = from_expressions({"e": nested(step, levels)}, [a])
@@ -481,6 +481,14 @@ def test_shared_and_deep_expressions_are_cut_into_small_bodies(case: str) -> Non
     moved = evaluate(found, {"a": np.asarray(0.3 + 1e-30j)}, np.complex128)["e"]
     assert computed["e"] == pytest.approx(moved.real, rel=1e-12)
     assert computed["de/da"] == pytest.approx(moved.imag / 1e-30, rel=1e-10)
+
+
+def test_an_expression_deeper_than_the_stack_is_cut() -> None:
+    """Its derivative has a value too, which takes 5 s, in the slow suite."""
+    found = from_expressions({"e": nested(relu, 1200)}, [a])
+    assert max(sum(1 for _ in postorder(equation.body)) for equation in found.equations) < 8 * BODY_DEPTH
+    assert gradient(found, "e").outputs == ("e", "de/da")
+    assert evaluate(found, {"a": 0.3})["e"] == 0.3
 
 
 def chain(levels: int) -> Graph:

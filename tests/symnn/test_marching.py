@@ -100,13 +100,19 @@ HEAT: dict[str, Any] = {
 }
 
 
-def test_built_in_beginnings_and_sides_hold_together_also_where_points_and_weights_change() -> None:
-    changing = {**HEAT, "resampling": {"every": 4}, "balance": {"attention": {"every": 5}}}
-    for given in (HEAT, changing):
-        found = march(symnn.Physics.from_spec(given), progress=False)
-        sides = np.array([[0.0, 0.3, 0.15], [1.0, 0.3, 0.05], [0.7, 1.0, 0.2]])
-        assert found.predict(sides)[:, 0] == pytest.approx([0.0, 1.0, 0.7], abs=1e-13)
-        assert found.errors()["u"] < 1e-2
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"resampling": {"every": 4}, "balance": {"attention": {"every": 5}}},
+        pytest.param({}, marks=pytest.mark.slow),
+    ],
+    ids=["points and weights that change", "fixed ones"],
+)
+def test_built_in_beginnings_and_sides_hold_together(changes: dict[str, Any]) -> None:
+    found = march(symnn.Physics.from_spec({**HEAT, **changes}), progress=False)
+    sides = np.array([[0.0, 0.3, 0.15], [1.0, 0.3, 0.05], [0.7, 1.0, 0.2]])
+    assert found.predict(sides)[:, 0] == pytest.approx([0.0, 1.0, 0.7], abs=1e-13)
+    assert found.errors()["u"] < 1e-2
 
 
 def test_values_and_slopes_go_on_where_a_slab_ends(marched: March) -> None:
