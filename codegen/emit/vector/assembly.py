@@ -123,7 +123,10 @@ class Assembly:
         self.free = list(range(self.registers - 1, -1, -1))
         self.where: dict[Value, int] = {}
         self.home: dict[Value, Element] = {}
-        self.clean = {value for value, kind in enumerate(line.code.kinds) if kind in LEAVES}
+        self.lies: dict[Value, str] = {}
+        """Where values lie in memory, as operands, once that has been said; of those in the workspace always."""
+        self.clean = bytearray([CLEAN if kind in LEAVES else 0 for kind in line.code.kinds])
+        """How much later a value counts as needed: CLEAN if it lies in memory."""
         self.slots: dict[Value, int] = {}
         self.spare: list[int] = []
         self.blocks: list[int] = []
@@ -134,14 +137,13 @@ class Assembly:
         self.place = 0
         self.text: list[str] = []
         self.loaded = ""
-        self.uses: dict[Value, list[int]] = {}
+        self.uses: list[list[int]] = [[] for _ in line.code.kinds]
+        """The places where values are read from now on, the next one last."""
+        uses, taken = self.uses, line.code.taken
         for place in range(len(line.groups) - 1, -1, -1):
             for value in line.groups[place]:
-                for operand in self.code.taken[value]:
-                    if operand in self.uses:
-                        self.uses[operand].append(place)
-                    else:
-                        self.uses[operand] = [place]
+                for operand in taken[value]:
+                    uses[operand].append(place)
         count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
         self.arrays = [base for base, _ in count.most_common()]
         calls = any(self.code.kinds[group[0]] == CALL for group in line.groups)
@@ -164,14 +166,26 @@ class Assembly:
         return "\n".join(lines)
 
     def _run(self) -> None:
+        kinds, taken, stores = self.code.kinds, self.code.taken, self.line.stores
         for place, group in enumerate(self.line.groups):
             self.place = place
             if self.left:
                 self.tidy()
-            if self.code.kinds[group[0]] == CALL:
+            value = group[0]
+            kind = kinds[value]
+            if kind in BINARY:
+                self.binary(value, kind, *taken[value])
+            elif kind in FUSED:
+                self.fused(value, kind, *taken[value])
+            elif kind == CALL:
                 self.call(group)
+                continue
+            elif kind in LEAVES:
+                self.load(value)
             else:
-                self.single(group[0])
+                self.other(value, kind, taken[value])
+            if value in stores:
+                self.finish(value)
 
     # --- values and their places ------------------------------------------------------------------------------------
 
@@ -184,16 +198,21 @@ class Assembly:
 
     def memory(self, value: Value) -> str | None:
         """Where a value lies in memory, as an operand."""
+        found = self.lies.get(value)
+        if found is not None:
+            return found
         kind = self.code.kinds[value]
         if kind == CONSTANT:
-            return self.constant(_bits(self.code.about[value], self.dtype))
-        if kind == TRUTH:
-            return self.constant(ONES if self.code.about[value] else 0)
-        if kind == INPUT:
-            return self.operand(self.elements[self.code.about[value]])
-        if value in self.slots:
-            return self.slot(self.slots[value])
-        return self.operand(self.home[value]) if value in self.home else None
+            found = self.constant(_bits(self.code.about[value], self.dtype))
+        elif kind == TRUTH:
+            found = self.constant(ONES if self.code.about[value] else 0)
+        else:
+            element = self.elements[self.code.about[value]] if kind == INPUT else self.home.get(value)
+            if element is None or element.base not in self.bases:
+                return None if element is None else self.operand(element)
+            found = self.operand(element)
+        self.lies[value] = found
+        return found
 
     def constant(self, bits: int) -> str:
         number = self.constants.setdefault(bits, len(self.constants))
@@ -217,9 +236,12 @@ class Assembly:
             number = self.spare.pop()
         else:
             number, self.room = self.room, self.room + 1
-        self.slots[value] = number
-        self.clean.add(value)
-        self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.slot(number)}")
+        self.keep(value, number)
+        self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.lies[value]}")
+
+    def keep(self, value: Value, number: int) -> None:
+        """A value has a slot from now on."""
+        self.slots[value], self.lies[value], self.clean[value] = number, self.slot(number), CLEAN
 
     def release(self, register: int) -> None:
         """A register whose value is needed there no more."""
@@ -258,7 +280,7 @@ class Assembly:
                 needed[chosen] = self.place
                 chosen = needed.index(max(needed))
             assert given_up is not None
-            if given_up not in self.clean:
+            if not self.clean[given_up]:
                 self.spill(given_up)
             self.release(chosen)
         register = self.free.pop()
@@ -268,8 +290,8 @@ class Assembly:
     def hold(self, value: Value, register: int) -> None:
         """A value is in a register from now on."""
         self.holds[register], self.where[value] = value, register
-        places = self.uses.get(value)
-        self.needed[register] = (places[-1] if places else NEVER) + (CLEAN if value in self.clean else 0)
+        places = self.uses[value]
+        self.needed[register] = (places[-1] if places else NEVER) + self.clean[value]
 
     def load(self, value: Value, locked: Sequence[Value] = ()) -> str:
         """The register of a value, which is loaded if it lies in memory only."""
@@ -297,13 +319,14 @@ class Assembly:
 
     def used(self, taken: Sequence[Value]) -> None:
         """Values have been read once; those that nobody reads again make room."""
+        uses, where = self.uses, self.where
         for value in taken:
-            places = self.uses[value]
+            places = uses[value]
             places.pop()
             if not places:
                 self.forget(value)
-            elif (register := self.where.get(value)) is not None:
-                self.needed[register] = places[-1] + (CLEAN if value in self.clean else 0)
+            elif value in where:
+                self.needed[where[value]] = places[-1] + self.clean[value]
 
     def finish(self, value: Value) -> None:
         """Store a new value that is a result."""
@@ -312,80 +335,62 @@ class Assembly:
             self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.operand(element)}")
             if number == 0:
                 self.home[value] = element
-                self.clean.add(value)
+                self.clean[value] = CLEAN
                 self.needed[self.where[value]] += CLEAN
-        if not self.uses.get(value):
+        if not self.uses[value]:
             self.forget(value)
 
     # --- instructions -----------------------------------------------------------------------------------------------
 
-    def single(self, value: Value) -> None:
-        """One instruction."""
-        kind, taken = self.code.kinds[value], self.code.taken[value]
-        if kind in BINARY:
-            self.binary(value, kind, *taken)
-        elif kind in FUSED:
-            self.fused(value, kind, *taken)
-        elif kind in LEAVES:
-            self.load(value)
-        else:
-            self.other(value, kind, taken)
-        if value in self.line.stores:
-            self.finish(value)
-
     def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
-        where = self.where
+        where, names = self.where, self.names
         if a not in where and kind in COMMUTATIVE and (b in where or self.later(b) < self.later(a)):
             a, b = b, a
-        first = self.load(a, (a, b))
-        second = self.source(b, (a, b))
+        first = names[where[a]] if a in where else self.load(a, (a, b))
+        second = names[where[b]] if b in where else self.source(b, (a, b))
         self.used((a, b))
-        self.text.append(f"{self.binaries[kind]} {second}, {first}, {self.names[self.acquire(value)]}")
+        self.text.append(f"{self.binaries[kind]} {second}, {first}, {names[self.acquire(value)]}")
 
     def fused(self, value: Value, kind: str, a: Value, b: Value, c: Value) -> None:
         """±a·b + c, which is written over one of the three, or over a copy."""
-        taken = (a, b, c)
-        locked = (value, *taken)
-        over = self.overwritten(taken)
-        if over in self.where and len(self.uses[over]) == taken.count(over):
-            register = self.where.pop(over)
+        where, names, taken = self.where, self.names, (a, b, c)
+        locked = (value, a, b, c)
+        over, is_last = self.overwritten(taken)
+        if is_last:
+            register = where.pop(over)
             self.hold(value, register)
         else:
-            whole = self.where.get(over)
+            whole = where.get(over)
             register = self.acquire(value, locked)
             # Giving a register up leaves those of operands alone.
-            source = self.memory(over) if whole is None else self.names[whole]
-            self.text.append(f"{self.moves if whole is None else 'vmovapd'} {source}, {self.names[register]}")
-        target = self.names[register]
-
-        def is_near(v: Value) -> bool:
-            return v == over or v in self.where
-
-        def near(v: Value) -> str:
-            return target if v == over else self.load(v, locked)
-
-        def any_place(v: Value) -> str:
-            return target if v == over else self.source(v, locked)
-
+            source = self.memory(over) if whole is None else names[whole]
+            self.text.append(f"{self.moves if whole is None else 'vmovapd'} {source}, {names[register]}")
+        target = names[register]
         if over == c:
-            a, b = (a, b) if is_near(a) or not is_near(b) else (b, a)
-            form = "231", near(a), any_place(b)
+            form, near, any_place = "231", a, b
         else:
-            other = b if over == a else a
-            form = (
-                ("213", near(other), any_place(c))
-                if is_near(other) or not is_near(c)
-                else ("132", near(c), any_place(other))
-            )
-        self.text.append(f"{FUSED[kind]}{form[0]}s{self.kind} {form[2]}, {form[1]}, {target}")
+            form, near, any_place = "213", b if over == a else a, c
+        if near != over and near not in where and (any_place == over or any_place in where):
+            form, near, any_place = "231" if over == c else "132", any_place, near
+        first = target if near == over else self.load(near, locked)
+        second = target if any_place == over else self.source(any_place, locked)
+        self.text.append(f"{FUSED[kind]}{form}s{self.kind} {second}, {first}, {target}")
         self.used(taken)
 
-    def overwritten(self, taken: tuple[Value, Value, Value]) -> Value:
-        """Which of a, b and c is written over: the sum if it is needed no more, else a factor, else what is loaded."""
+    def overwritten(self, taken: tuple[Value, Value, Value]) -> tuple[Value, bool]:
+        """Which of a, b and c is written over, and whether it is needed no more.
+
+        The sum if it is needed no more, else such a factor, else what is loaded.
+        """
         a, b, c = taken
-        order = (c, a, b)
-        ending = (v for v in order if v in self.where and len(self.uses[v]) == taken.count(v))
-        return next(ending, next((v for v in order if v not in self.where), c))
+        where, uses = self.where, self.uses
+        for v in (c, a, b):
+            if v in where and len(uses[v]) == taken.count(v):
+                return v, True
+        for v in (c, a, b):
+            if v not in where:
+                return v, False
+        return c, False
 
     def other(self, value: Value, kind: str, taken: Sequence[Value]) -> None:
         """What takes its operands in registers."""
@@ -423,7 +428,7 @@ class Assembly:
         overwritten = {*range(len(columns)), *TEMPORARY}
         for value, register in tuple(self.where.items()):
             needed = len(self.uses[value]) > taken[value] or register in overwritten
-            if needed and value not in self.clean:
+            if needed and not self.clean[value]:
                 self.spill(value)
             if register in overwritten:
                 self.release(register)
@@ -431,8 +436,9 @@ class Assembly:
             self.gather(number, column)
         (head, orders), width = self.code.about[group[0]], 1 if len(group) == 1 else self.lanes
         called = Call(head, orders, len(columns), width)
-        self.called[called.name(self.dtype)] = called
-        self.text.append(f"callq {called.name(self.dtype)}")
+        name = called.name(self.dtype)
+        self.called[name] = called
+        self.text.append(f"callq {name}")
         self.loaded = ""
         for value in group:
             self.used(self.code.taken[value])
@@ -449,8 +455,7 @@ class Assembly:
         block = [start] * len(group)
         self.text.append(f"vmovups {self.vector(0)}, {self.slot(start)}")
         for lane, value in enumerate(group):
-            self.slots[value] = start + lane
-            self.clean.add(value)
+            self.keep(value, start + lane)
             self.shared[start + lane] = block
             if value in self.line.stores:
                 self.load(value)
