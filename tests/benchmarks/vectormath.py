@@ -1,6 +1,8 @@
 """Vector mathematics beside scalar libm through Numba: ``python -m tests.benchmarks.vectormath [name …]``.
 
-Nanoseconds of processor time an element over 2,048 elements in cache; medians of interleaved runs.
+Nanoseconds of processor time an element over 2,048 elements in cache; medians of interleaved runs, each right after
+one that is not timed: a processor may switch its wide units off, and then the first calls after 5 ms of other work took
+90 µs more.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ def interleaved(calls: Sequence[Callable[[], object]]) -> list[float]:
         call()  # compiles
     for _ in range(ROUNDS):
         for call, found in zip(calls, times):
+            call()  # wakes the wide units
             start = time.process_time_ns()
             call()
             found.append(time.process_time_ns() - start)

@@ -313,7 +313,7 @@ def test_width_and_lane_do_not_change_a_bit(name: str, dtype: Dtype) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["log", "log1p", "sigmoid"])
+@pytest.mark.parametrize("name", ["acosh", "asinh", "log", "log1p", "sigmoid"])
 def test_branches_do_not_change_a_bit(name: str, dtype: Dtype) -> None:
     """A vector of usual numbers, one with a number that is none in each place, and what is left of a vector."""
     usual, unusual = points(name, dtype, 64, seed=3), specials(name, dtype)[0]
