@@ -94,25 +94,26 @@ WIDE = mpf("0.352")
 EIGHTH = mp.pi / 4 * MARGIN
 """sin, cos: |r| ≤ π/4."""
 TAIL = mpf("3.078125")
-"""erfc: K of t = (a − K)/(a + K); of the numbers near 3 the one whose first two coefficients are almost float64s."""
+"""erfcx: K of t = (a − K)/(a + K); of the numbers near 3 the one whose first two coefficients are almost float64s."""
+ERFC_TAIL, NORMAL_TAIL = mpf("2.8671875"), mpf("3.9765625")
+"""K of erfc and Φ: the first two coefficients are almost float64s, K·(1/K) and p(−1) as computed exact, so that erfc 0 = 1."""
 
 
-def _tail(t: mpf) -> mpf:
-    a = TAIL * (1 + t) / (1 - t)
-    return mp.exp(a * a) * mp.erfc(a) * (a + TAIL)
+def _tail_bound(a: object, centre: mpf = TAIL) -> mpf:
+    return (mpf(a) - centre) / (mpf(a) + centre)
 
 
-def _tail_bound(a: object) -> mpf:
-    return (mpf(a) - TAIL) / (mpf(a) + TAIL)
+def _from_zero(centre: mpf, float64: object, float32: object) -> dict[Dtype, tuple[mpf, mpf]]:
+    return {"float64": (mpf(-1), _tail_bound(float64, centre)), "float32": (mpf(-1), _tail_bound(float32, centre))}
 
 
 def _to_infinity(a: object) -> dict[Dtype, tuple[mpf, mpf]]:
     return _everywhere(_tail_bound(a), 1)
 
 
-def _of_tail(function: Real, power: int) -> Real:
+def _of_tail(function: Real, power: int, centre: mpf = TAIL) -> Real:
     """function(a)·(a + K)ᵖᵒʷᵉʳ by t = (a − K)/(a + K)."""
-    return lambda t: function(TAIL * (1 + t) / (1 - t)) * (2 * TAIL / (1 - t)) ** power
+    return lambda t: function(centre * (1 + t) / (1 - t)) * (2 * centre / (1 - t)) ** power
 
 
 def _relative(function: Real) -> Real:
@@ -133,6 +134,11 @@ def _fraction(a: mpf, first: int) -> mpf:
 
 def _erfcx(a: mpf) -> mpf:
     return mp.exp(a * a) * mp.erfc(a) if a < FAR else 2 / mp.sqrt(mp.pi) / (2 * a + _fraction(a, 1))
+
+
+def _mills(a: mpf) -> mpf:
+    """exp(a²/2)·Φ(−a)."""
+    return _erfcx(a / mp.sqrt(2)) / 2
 
 
 def _rate(a: mpf) -> mpf:
@@ -174,11 +180,15 @@ FITS: dict[str, Fit] = {
     "erf_tail": Fit(
         lambda x: -mp.log(mp.erfc(x)), mp.erfc, {"float64": (mpf(1), mpf(6)), "float32": (mpf(1), mpf(4))}, {"float64": 18, "float32": 7}
     ),
-    # erfc a = exp(−a²)·p(t)/(a + K), t = (a − K)/(a + K), a ≥ 1
+    # erfc a = exp(−a²)·p(t)/(a + K), t = (a − K)/(a + K), a ≥ 0
     "erfc": Fit(
-        _tail, lambda t: 1 / _tail(t),
-        {"float64": (_tail_bound(1), _tail_bound(27.5)), "float32": (_tail_bound(1), _tail_bound(10.25))},
-        {"float64": 20, "float32": 9},
+        _of_tail(_erfcx, 1, ERFC_TAIL), _relative(_of_tail(_erfcx, 1, ERFC_TAIL)), _from_zero(ERFC_TAIL, 27.5, 10.25),
+        {"float64": 24, "float32": 11},
+    ),
+    # Φ(−a) = exp(−a²/2)·p(t)/(a + K), t = (a − K)/(a + K), a ≥ 0
+    "normal_tail": Fit(
+        _of_tail(_mills, 1, NORMAL_TAIL), _relative(_of_tail(_mills, 1, NORMAL_TAIL)), _from_zero(NORMAL_TAIL, *(mp.sqrt(2) * a for a in (27.5, 10.25))),
+        {"float64": 24, "float32": 11},
     ),
     # erfcx a = exp(a²)·erfc(a) = p(t)/(a + K), a ≥ 0
     "erfcx": Fit(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import sympy
 
 from codegen import functions as f
 from codegen.emit.lanes import Lanes, Value
 from codegen.emit.vectormath.forms import form
-from codegen.emit.vectormath.numbers import ERFC_CENTRE, INVERSE_LN2, LIMITS, LN2, SQRT_EIGHTH
+from codegen.emit.vectormath.numbers import ERFC_CENTRE, ERFCX_CENTRE, INVERSE_LN2, LIMITS, LN2, NORMAL_CENTRE
 from codegen.emit.vectormath.parts import (
     coefficients_of,
     exact_product,
@@ -41,37 +42,55 @@ def erf(lanes: Lanes, x: Value) -> Value:
     return lanes.select(lanes.compare("<", size, 1.0), inner, outer)
 
 
-@form(sympy.erfc, float64=4.0, float32=3.6)
+@form(sympy.erfc, float64=4.0, float32=3.5)
 def erfc(lanes: Lanes, x: Value) -> Value:
-    """erfc x = 1 − erf x for |x| < 1, else exp(−x²)·p(t)/(|x| + K), or 2 minus it for x < 0.
+    """erfc x = exp(−x²)·p(t)/(x + K) with t = (x − K)/(x + K) for x ≥ 0, else 2 minus that of |x|.
 
-    Largest error found: 3.90 ULP in float64, 3.42 in float32.
+    Largest error found: 3.71 ULP in float64 (among 130,000 points), 3.25 in float32.
     """
-    size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing)
-    square, square_low = exact_product(lanes, size, size)
-    tail = scaled_tail(lanes, size, None, square, square_low, 1.0)
-    outer = lanes.select(lanes.compare("<", x, 0.0), lanes.sub(2.0, tail), tail)
-    polynomial = polynomial_at(lanes, square, coefficients_of(lanes, "erf"))
-    inner = lanes.fma(lanes.neg(x), polynomial, lanes.sub(1.0, x))
-    return lanes.select(lanes.compare("<", size, 1.0), inner, outer)
+
+    def tail(size: Value, offset: int) -> tuple[Value, Value]:
+        return scaled_tail(lanes, "erfc", ERFC_CENTRE, size, *exact_product(lanes, size, size), offset)
+
+    value = _scaled(lanes, lanes.abs(x), 1.0, tail)
+    return lanes.select(lanes.compare("<", x, 0.0), lanes.sub(2.0, value), value)
 
 
-@form(f.normal_cdf, float64=4.3, float32=3.6)
+@form(f.normal_cdf, float64=3.2, float32=3.5)
 def normal_cdf(lanes: Lanes, x: Value) -> Value:
-    """Φ(x) = erfc(−x/√2)/2, with exp(−x²/2) of the exact square.
+    """Φ(x) = exp(−x²/2)·p(t)/(|x| + K) with t = (|x| − K)/(|x| + K) for x ≤ 0, else 1 minus that of −x.
 
-    Largest error found: 4.18 ULP in float64, 3.47 in float32.
+    Largest error found: 2.68 ULP in float64 (among 130,000 points), 3.25 in float32.
     """
-    size = lanes.at_most(lanes.abs(x), LIMITS[lanes.dtype].erfc_vanishing * math.sqrt(2))
-    square, square_low = exact_product(lanes, lanes.mul(size, 0.5), size)
-    high, low = SQRT_EIGHTH[lanes.dtype]
-    a, a_low = exact_product(lanes, size, 2 * high)
-    tail = scaled_tail(lanes, a, lanes.fma(size, 2 * low, a_low), square, square_low, 0.5)
-    outer = lanes.select(lanes.compare(">", x, 0.0), lanes.sub(1.0, tail), tail)
-    # ½ + x/√8 cancels near −√2, so 1/√8 is needed in two parts.
-    polynomial = polynomial_at(lanes, square, coefficients_of(lanes, "erf"))
-    inner = lanes.fma(x, lanes.fma(polynomial, high, low), lanes.fma(x, high, 0.5))
-    return lanes.select(lanes.compare("<", square, 1.0), inner, outer)
+
+    def tail(size: Value, offset: int) -> tuple[Value, Value]:
+        half_square = exact_product(lanes, lanes.mul(size, 0.5), size)
+        return scaled_tail(lanes, "normal_tail", NORMAL_CENTRE, size, *half_square, offset)
+
+    size = lanes.abs(x)
+    value = _scaled(lanes, size, math.sqrt(2), tail)
+    # Where Φ rounds to ½: in float32 the tail is half an ULP less.
+    value = lanes.select(lanes.compare("<", size, 2.0 ** -(lanes.format.fraction + 2)), 0.5, value)
+    return lanes.select(lanes.compare(">", x, 0.0), lanes.sub(1.0, value), value)
+
+
+def _scaled(lanes: Lanes, size: Value, unit: float, tail: Callable[[Value, int], tuple[Value, Value]]) -> Value:
+    """The tail at a size: a value times 2^k, the low bits of the word that comes with it being k + offset."""
+    bias = lanes.format.bias
+
+    def of_usual() -> Value:
+        value, word = tail(size, 0)
+        # 2^k by its exponent: multipliers are what these functions wait for.
+        return lanes.from_bits(lanes.int_add(lanes.bits(value), lanes.shift_left(word, lanes.format.fraction)))
+
+    def of_any() -> Value:
+        value, word = tail(lanes.at_most(size, LIMITS[lanes.dtype].erfc_vanishing * unit), 2 * bias)
+        small, large = powers_of_two(lanes, word)
+        return lanes.mul(lanes.mul(value, large), small)
+
+    # Where the tail, which is above exp(−size²/unit²)/2^8, is a normal number.
+    usual = unit * math.sqrt((bias - 9) * math.log(2))
+    return lanes.usually(lambda: lanes.compare("<", size, usual), of_usual, of_any)
 
 
 @form(f.erfcx, float64=5.6, float32=5.7)
@@ -121,14 +140,14 @@ def erfcx_curvature(lanes: Lanes, x: Value) -> Value:
 
 def _tail_variable(lanes: Lanes, x: Value) -> tuple[Value, Value]:
     """1/(|x| + K) and t = (|x| − K)/(|x| + K), which is 1 at ∞."""
-    inverse = lanes.div(1.0, lanes.add(lanes.abs(x), ERFC_CENTRE))
-    return inverse, lanes.fma(inverse, -2 * ERFC_CENTRE, 1.0)
+    inverse = lanes.div(1.0, lanes.add(lanes.abs(x), ERFCX_CENTRE))
+    return inverse, lanes.fma(inverse, -2 * ERFCX_CENTRE, 1.0)
 
 
 def _correction(lanes: Lanes, x: Value, inverse: Value, t: Value) -> Value:
     """What rounding took from 1/(|x| + K), times its effect on erfcx, (|x| + K)·rate, which is 2 − 1.2·t roughly."""
     size = lanes.abs(x)
-    residual = lanes.fma(lanes.neg(inverse), size, lanes.fma(inverse, -ERFC_CENTRE, 1.0))
+    residual = lanes.fma(lanes.neg(inverse), size, lanes.fma(inverse, -ERFCX_CENTRE, 1.0))
     ordinary = lanes.compare("<", size, LIMITS[lanes.dtype].large)
     return lanes.select(ordinary, lanes.mul(residual, lanes.fma(t, -1.2, 2.0)), 0.0)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 
 from codegen.emit.lanes import Lanes, Operand, Value
-from codegen.emit.vectormath.numbers import COEFFICIENTS, ERFC_CENTRE, INVERSE_LN2, LN2, SQRT_HALF
+from codegen.emit.vectormath.numbers import COEFFICIENTS, INVERSE_LN2, LN2, SQRT_HALF
 
 
 def coefficients_of(lanes: Lanes, name: str) -> Sequence[float]:
@@ -98,25 +98,21 @@ def exact_product(lanes: Lanes, a: Operand, b: Operand) -> tuple[Value, Value]:
 
 
 def scaled_tail(
-    lanes: Lanes, a: Value, a_low: Value | None, square: Value, square_low: Value, numerator: float
-) -> Value:
-    """numerator·exp(a²)·erfc(a)·exp(−square) for a ≥ 1 and a power of two as numerator.
+    lanes: Lanes, name: str, centre: float, a: Value, square: Value, square_low: Value, offset: int
+) -> tuple[Value, Value]:
+    """A tail p(t)/(a + K)·exp(−square) for a ≥ 0 with t = (a − K)/(a + K), as a value times 2^k.
 
-    exp(a²)·erfc(a) = p(t)/(a + K) with t = (a − K)/(a + K). What rounding took from the argument, the square, the
-    quotient and the product is carried into the exponential; it would add two ULP to the three or four that remain.
+    Gives the value and a word whose low bits are k + offset. What rounding took from the square, the quotient and the
+    product is carried into the exponential; it would add two ULP to the three that remain.
     """
-    inverse = lanes.div(1.0, lanes.add(a, ERFC_CENTRE))
-    residual = lanes.fma(lanes.neg(inverse), a, lanes.fma(inverse, -ERFC_CENTRE, 1.0))
-    if a_low is not None:
-        residual = lanes.fma(lanes.neg(inverse), a_low, residual)
-    t = lanes.mul(lanes.sub(a, ERFC_CENTRE), inverse)
-    factor, factor_low = exact_product(
-        lanes, polynomial_at(lanes, t, coefficients_of(lanes, "erfc")), lanes.mul(inverse, numerator)
-    )
+    inverse = lanes.div(1.0, lanes.add(a, centre))
+    residual = lanes.fma(lanes.neg(inverse), a, lanes.fma(inverse, -centre, 1.0))
+    t = lanes.mul(lanes.sub(a, centre), inverse)
+    factor, factor_low = exact_product(lanes, polynomial_at(lanes, t, coefficients_of(lanes, name)), inverse)
     high, low = LN2[lanes.dtype]
-    k, word = nearest_multiple(lanes, square, -INVERSE_LN2, 2 * lanes.format.bias)
-    rest = lanes.fma(k, low, lanes.sub(square_low, residual))
+    k, word = nearest_multiple(lanes, square, -INVERSE_LN2, offset)
+    # The quotient is in t too: its effect on p(t)/(a + K) is 1 + t·p'(t)/p(t), which is 1.25 − 0.85·t roughly.
+    effect = lanes.mul(residual, lanes.fma(t, -0.85, 1.25))
+    rest = lanes.fma(k, low, lanes.sub(square_low, effect))
     r = lanes.sub(lanes.fma(k, -high, lanes.neg(square)), rest)
-    value = lanes.add(lanes.fma(factor, expm1_reduced(lanes, r), factor_low), factor)
-    small, large = powers_of_two(lanes, word)
-    return lanes.mul(lanes.mul(value, large), small)
+    return lanes.add(lanes.fma(factor, expm1_reduced(lanes, r), factor_low), factor), word
