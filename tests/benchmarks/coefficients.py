@@ -96,7 +96,7 @@ EIGHTH = mp.pi / 4 * MARGIN
 TAIL = mpf("3.078125")
 """erfcx: K of t = (a − K)/(a + K); of the numbers near 3 the one whose first two coefficients are almost float64s."""
 ERFC_TAIL, NORMAL_TAIL = mpf("2.8671875"), mpf("3.9765625")
-"""K of erfc and Φ: the first two coefficients are almost float64s, K·(1/K) and p(−1) as computed exact, so that erfc 0 = 1."""
+"""K of erfc and Φ: the first two coefficients are almost float64s; of erfc also K·(1/K) and p(−1) as computed are exact."""
 
 
 def _tail_bound(a: object, centre: mpf = TAIL) -> mpf:
