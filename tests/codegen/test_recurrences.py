@@ -397,6 +397,34 @@ def test_a_triangular_system_and_its_transposed_one() -> None:
         assert distance([*map(np.asarray, function(y=y, M=M))], expected) <= 1e-14
 
 
+def _triangular_jacobian() -> Graph:
+    """The steps go backward inside a loop whose index had the name of theirs."""
+    place, before = Idx("i", 4), Idx("j", 4)
+    found, given, rows = (IndexedBase(n, shape=(4,) * axes) for n, axes in (("b", 1), ("x", 1), ("L", 2)))
+    solved = (given[place] - Sum(rows[place, before] * found[before], (before, 0, place - 1))) / rows[place, place]
+    return codegen.jacobian(codegen.from_expressions({found[place]: solved}, [given, rows]), "b", ["L"])
+
+
+def _triangular_vectors() -> Graph:
+    """At the last step lanes add up, at the others they go along what is added to."""
+    place, before, to, of_ = Idx("i", 4), Idx("j", 4), Idx("d", 2), Idx("f", 2)
+    found, given, square, rows = (
+        IndexedBase(n, shape=shape) for n, shape in (("h", (4, 2)), ("x", (4, 2)), ("W", (2, 2)), ("L", (4, 4)))
+    )
+    sums = Sum(rows[place, before] * square[to, of_] * found[before, of_], (before, 0, place - 1), (of_, 0, 1))
+    graph = codegen.from_expressions({found[place, to]: given[place, to] - sums}, [given, square, rows])
+    return codegen.vjp(graph, "h", ["W"])
+
+
+@pytest.mark.parametrize("derived", [_triangular_jacobian, _triangular_vectors], ids=["a Jacobian", "vectors"])
+def test_triangular_systems_backward(derived: Callable[[], Graph]) -> None:
+    graph = derived()
+    values = random_values(graph)
+    expected = evaluate(graph, values)
+    found = codegen.compile(graph, emitter="vector", cache=False)(**values)
+    assert distance([*map(np.asarray, found)], [expected[name] for name in graph.outputs]) <= 1e-13
+
+
 def test_a_sum_over_all_steps_is_refused() -> None:
     q = Idx("q", 4)
     with pytest.raises(GraphError, match=r"read each other at fixed distances, or over all steps before"):
