@@ -60,6 +60,13 @@ FORMULAS: Mapping[str, Tested] = {
     "log(exp − exp)": Tested(
         lambda x: sympy.log(sympy.exp(x) - sympy.exp(x / 2)), Points(POSITIVE, (800.0, 1e6, *NAN))
     ),
+    "log(1 − exp(−exp))": Tested(
+        lambda x: sympy.log(1 - sympy.exp(-sympy.exp(x))), Points((-4.4, -1.9, -0.62, 0.2, 1.9), (-800.0, 4.0, *NAN))
+    ),
+    "log(φ/Φ)": Tested(
+        lambda x: sympy.log(sympy.exp(-(x**2) / 2) / (1 + sympy.erf(x / sympy.sqrt(2)))),
+        Points((-4.4, -1.9, -0.62, 0.2, 1.9), (-30.0, 40.0, *NAN)),
+    ),
     "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), Points(POSITIVE, (1e-8, 800.0, 1e6, *NAN))),
     "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), Points(POSITIVE, (1e-5, 1e3, *NAN))),
     "T·log Σ exp(c/T)": Tested(
