@@ -547,9 +547,11 @@ class PhysicsSpec(SpecModel):
         for name, part in self.residuals.items():
             if part.measured:
                 raise FieldError("found measured, expected points, in slabs", ("residuals", name, "measured"))
-            if part.hard and along in part.at and not self._begins(part):
-                expected = f"values at {along} = {self.inputs[along][0]:.15g}, where the first slab begins"
-                raise FieldError(f"expected {expected}", ("residuals", name, "hard"))
+            fixed = [field for field in ("at", "boundary") if along in getattr(part, field)]
+            if fixed and not self._begins(part):
+                expected = f"{{{along}: {self.inputs[along][0]:.15g}}} alone in at, where the first slab begins"
+                found = f"{along}: {part.at[along]}" if part.at else along
+                raise FieldError(f"expected {expected}, found {found}, in slabs", ("residuals", name, *fixed))
         try:
             begun = self.begun
             soft = [u for name, part in self.residuals.items() if self.initial(name) for u, _ in self._read(name)]

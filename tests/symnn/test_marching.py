@@ -235,7 +235,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a count": ({**SPEC, "slabs": {"t": 1}}, "slabs.t: expected a number of at least 2, found 1"),
     "a hard end": (
         changed(end={"equation": "u = 1", "at": {"t": 6}, "hard": True}),
-        "residuals.end.hard: expected values at t = 0, where the first slab begins",
+        "residuals.end.at: expected {t: 0} alone in at, where the first slab begins, found t: [6.0]",
+    ),
+    "a value within a slab": (
+        changed(known={"equation": "u = 1", "at": {"t": 0.5}, "points": 1}),
+        "residuals.known.at: expected {t: 0} alone in at, where the first slab begins, found t: [0.5]",
+    ),
+    "both ends": (
+        changed(ends={"equation": "u = 1", "boundary": ["t"], "points": 2}),
+        "residuals.ends.boundary: expected {t: 0} alone in at, where the first slab begins, found t",
+    ),
+    "a place at the beginning": (
+        {
+            **HEAT,
+            "residuals": {**HEAT["residuals"], "corner": {"equation": "u = 0", "at": {"x": 0, "t": 0}, "points": 1}},
+        },
+        "residuals.corner.at: expected {t: 0} alone in at, where the first slab begins, found t: [0.0]",
     ),
     "a beginning of both kinds": (
         changed(first={"equation": "u = 1", "at": {"t": 0}, "hard": True}),
@@ -254,7 +269,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "residuals: found a derivative without those below it at 't = 0'",
     ),
     "no beginning": (
-        changed(start={"equation": "u = 1", "at": {"t": 1}, "points": 1}),
+        {**SPEC, "residuals": {"motion": SPEC["residuals"]["motion"]}},
         "slabs: expected a residual at t: 0, which each slab begins with",
     ),
     "two values": (
