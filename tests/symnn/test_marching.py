@@ -145,6 +145,20 @@ def test_solve_says_how_far_each_slab_came_and_saves_all(tmp_path: Path) -> None
         }  # fmt: skip
 
 
+@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), ("x,u\n0,1\n", "column 't'")])
+def test_a_reference_that_cannot_be_used_is_found_before_the_first_slab(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    spec = {name: value for name, value in SPEC.items() if name != "solution"}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**spec, "reference": "u.csv"}))
+    if content is not None:
+        (tmp_path / "u.csv").write_text(content)
+    result = CliRunner().invoke(app, ["solve", str(tmp_path / "spec.yaml")])
+    assert isinstance(result.exception, DataError)
+    assert message in str(result.exception)
+    assert "slab 1" not in result.output
+
+
 def test_slabs_that_are_done_are_not_solved_again(marched: March, tmp_path: Path) -> None:
     state, seen = tmp_path / "u.state", list[int]()
 
