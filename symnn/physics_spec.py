@@ -18,7 +18,7 @@ from symnn.distances import distance
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
-from symnn.methods import Method, MethodField
+from symnn.methods import METHODS, Method, MethodField
 from symnn.methods.adam import Adam
 from symnn.methods.limited_memory import Lbfgs
 from symnn.models import PartError, SpecModel, one_of
@@ -226,7 +226,14 @@ class SolverSpec(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _may_be_a_list(cls, value: object) -> object:
-        return {"methods": value} if isinstance(value, (list, tuple)) else value
+        if isinstance(value, (list, tuple)):
+            return {"methods": value}
+        names = [name for name in value if name not in cls.model_fields] if isinstance(value, Mapping) else [value]
+        for name in names:
+            if isinstance(name, str) and name in METHODS:
+                expected = f"a list of methods, such as solver: [{{{name}: 300}}]"
+                raise FieldError(f"expected {expected}, found {quote(value)}")
+        return value
 
     @model_validator(mode="after")
     def _says_it_once(self) -> SolverSpec:
