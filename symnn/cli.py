@@ -367,6 +367,7 @@ def _march(
     def each(number: int, found: Solution) -> None:
         say(f"slab {number + 1}: loss {found.loss:.3e} after {found.iterations:,} iterations in {found.seconds:.1f} s")
 
+    reference = reference_of(physics, settings.seed, spec.parent)
     with _keeping(out, resume) as keeping:
         found = march(physics, settings, each=each, state=keeping, resume=resume)
         if found.solutions[-1].stopped == INTERRUPTED and not found.whole.iterations:
@@ -374,9 +375,9 @@ def _march(
         if found.until < inf:
             page = "" if report is None else "; there is a page of all slabs only"
             say(f"interrupted: {len(found.solutions)} slabs were solved, up to {found.until:g}{page}")
-        else:
-            for name, off in found.errors(settings.seed, spec.parent).items():
-                say(f"{name}: relative L2 error {off:.2e}")
+        elif reference is not None:
+            for name, off in found.errors_against(reference).items():
+                say(f"{name}: relative L2 error {off:.2e} against {reference.said}")
         if report is not None and found.until == inf:
             from symnn.report.solved import points_by_name, solved
             from symnn.solving import points_of
@@ -384,7 +385,7 @@ def _march(
             assert physics.spec is not None
             points = points_by_name(physics, points_of(physics.spec.first_slab(), settings.seed, spec.parent))
             first = {f"{name}, first slab": where for name, where in points.items()}
-            page = solved(found, found.whole, spec.stem, first, reference_of(physics, settings.seed, spec.parent))
+            page = solved(found, found.whole, spec.stem, first, reference)
             write_atomically(report, page.encode())
             say(f"saved {report}")
         if out is not None:

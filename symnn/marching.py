@@ -23,7 +23,7 @@ from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.given import called
 from symnn.physics import Physics, PhysicsModel
 from symnn.physics_spec import PhysicsSpec, SolverSpec
-from symnn.references import reference_of
+from symnn.references import Reference, reference_of
 from symnn.resuming import (
     INTERRUPTED,
     AnyNumbers,
@@ -124,8 +124,11 @@ class March:
 
     def errors(self, seed: int = 0, directory: Path = Path()) -> dict[str, float]:
         """By unknown, the relative L2 error against what the spec gives; nothing if it gives nothing."""
-        if (reference := reference_of(self.model.physics, seed, directory)) is None:
-            return {}
+        reference = reference_of(self.model.physics, seed, directory)
+        return {} if reference is None else self.errors_against(reference)
+
+    def errors_against(self, reference: Reference) -> dict[str, float]:
+        """By unknown, the relative L2 error."""
         return reference.errors_of(dict(zip(self.model.physics.unknowns, self.predict(reference.points).T)))
 
 

@@ -18,7 +18,7 @@ from symnn.distances import distance
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
 from symnn.layers.layer import shape_after
-from symnn.methods import Method, MethodField
+from symnn.methods import METHODS, Method, MethodField
 from symnn.methods.adam import Adam
 from symnn.methods.limited_memory import Lbfgs
 from symnn.models import PartError, SpecModel, one_of
@@ -226,7 +226,14 @@ class SolverSpec(SpecModel):
     @model_validator(mode="before")
     @classmethod
     def _may_be_a_list(cls, value: object) -> object:
-        return {"methods": value} if isinstance(value, (list, tuple)) else value
+        if isinstance(value, (list, tuple)):
+            return {"methods": value}
+        names = [name for name in value if name not in cls.model_fields] if isinstance(value, Mapping) else [value]
+        for name in names:
+            if isinstance(name, str) and name in METHODS:
+                expected = f"a list of methods, such as solver: [{{{name}: 300}}]"
+                raise FieldError(f"expected {expected}, found {quote(value)}")
+        return value
 
     @model_validator(mode="after")
     def _says_it_once(self) -> SolverSpec:
@@ -547,9 +554,11 @@ class PhysicsSpec(SpecModel):
         for name, part in self.residuals.items():
             if part.measured:
                 raise FieldError("found measured, expected points, in slabs", ("residuals", name, "measured"))
-            if part.hard and along in part.at and not self._begins(part):
-                expected = f"values at {along} = {self.inputs[along][0]:.15g}, where the first slab begins"
-                raise FieldError(f"expected {expected}", ("residuals", name, "hard"))
+            fixed = [field for field in ("at", "boundary") if along in getattr(part, field)]
+            if fixed and not self._begins(part):
+                expected = f"{{{along}: {self.inputs[along][0]:.15g}}} alone in at, where the first slab begins"
+                found = f"{along}: {part.at[along]}" if part.at else along
+                raise FieldError(f"expected {expected}, found {found}, in slabs", ("residuals", name, *fixed))
         try:
             begun = self.begun
             soft = [u for name, part in self.residuals.items() if self.initial(name) for u, _ in self._read(name)]

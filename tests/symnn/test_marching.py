@@ -145,6 +145,20 @@ def test_solve_says_how_far_each_slab_came_and_saves_all(tmp_path: Path) -> None
         }  # fmt: skip
 
 
+@pytest.mark.parametrize(("content", "message"), [(None, "No such file"), ("x,u\n0,1\n", "column 't'")])
+def test_a_reference_that_cannot_be_used_is_found_before_the_first_slab(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    spec = {name: value for name, value in SPEC.items() if name != "solution"}
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**spec, "reference": "u.csv"}))
+    if content is not None:
+        (tmp_path / "u.csv").write_text(content)
+    result = CliRunner().invoke(app, ["solve", str(tmp_path / "spec.yaml")])
+    assert isinstance(result.exception, DataError)
+    assert message in str(result.exception)
+    assert "slab 1" not in result.output
+
+
 def test_slabs_that_are_done_are_not_solved_again(marched: March, tmp_path: Path) -> None:
     state, seen = tmp_path / "u.state", list[int]()
 
@@ -235,7 +249,22 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a count": ({**SPEC, "slabs": {"t": 1}}, "slabs.t: expected a number of at least 2, found 1"),
     "a hard end": (
         changed(end={"equation": "u = 1", "at": {"t": 6}, "hard": True}),
-        "residuals.end.hard: expected values at t = 0, where the first slab begins",
+        "residuals.end.at: expected {t: 0} alone in at, where the first slab begins, found t: [6.0]",
+    ),
+    "a value within a slab": (
+        changed(known={"equation": "u = 1", "at": {"t": 0.5}, "points": 1}),
+        "residuals.known.at: expected {t: 0} alone in at, where the first slab begins, found t: [0.5]",
+    ),
+    "both ends": (
+        changed(ends={"equation": "u = 1", "boundary": ["t"], "points": 2}),
+        "residuals.ends.boundary: expected {t: 0} alone in at, where the first slab begins, found t",
+    ),
+    "a place at the beginning": (
+        {
+            **HEAT,
+            "residuals": {**HEAT["residuals"], "corner": {"equation": "u = 0", "at": {"x": 0, "t": 0}, "points": 1}},
+        },
+        "residuals.corner.at: expected {t: 0} alone in at, where the first slab begins, found t: [0.0]",
     ),
     "a beginning of both kinds": (
         changed(first={"equation": "u = 1", "at": {"t": 0}, "hard": True}),
@@ -254,7 +283,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "residuals: found a derivative without those below it at 't = 0'",
     ),
     "no beginning": (
-        changed(start={"equation": "u = 1", "at": {"t": 1}, "points": 1}),
+        {**SPEC, "residuals": {"motion": SPEC["residuals"]["motion"]}},
         "slabs: expected a residual at t: 0, which each slab begins with",
     ),
     "two values": (

@@ -96,6 +96,14 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a blank name": ({"residuals": {" ": INSIDE}}, "residuals: expected a name of 1 to 60 printable characters"),
     "no equation": ({"residuals": {"inside": {"points": 9}}}, r"residuals\.inside: missing field 'equation'"),
     "negative iterations": ({"solver": {"iterations": -1}}, r"solver\.iterations: expected a number of at least 0"),
+    "a method without a list": (
+        {"solver": "levenberg_marquardt"},
+        r"solver: expected a list of methods, such as solver: \[{levenberg_marquardt: 300}\], found",
+    ),
+    "a method as a setting": (
+        {"solver": {"ssbroyden": 9}},
+        r"such as solver: \[{ssbroyden: 300}\], found {'ssbroyden': 9}",
+    ),
     "no memory": ({"solver": {"memory": 0}}, r"solver\.memory: expected a number of at least 1, found 0"),
     "points": ({"residuals": {"inside": {"equation": "u_xx"}}}, r"residuals\.inside: missing field 'points'"),
     "no points": ({"residuals": {"inside": {**INSIDE, "points": 0}}}, r"residuals\.inside\.points: expected .*least 1"),
