@@ -194,7 +194,8 @@ def order_after(layer: Layer, given: Shape, order: Order) -> Order:
     """The order of the features behind a layer that is given features in this order."""
     if layer.kind() == "flatten" and given[0].name == CHANNEL:
         sizes = tuple(int(extent) for extent in cast(Sequence[int], extents(given)))
-        return np.moveaxis(np.arange(int(np.prod(sizes))).reshape(sizes), 0, -1).ravel()
+        found = np.moveaxis(np.arange(int(np.prod(sizes))).reshape(sizes), 0, -1).ravel()
+        return found if (np.diff(found) != 1).any() else None
     return order if layer.kind() in KEEPING or layer.kind() == "flatten" else None
 
 

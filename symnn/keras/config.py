@@ -55,7 +55,8 @@ def parse(source: str, text: bytes, loss: LossLike) -> tuple[Network, list[Place
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"{source}: the description of the model cannot be read ({type(error).__name__})"
+            f"{source}: the description of the model cannot be read ({type(error).__name__}), expected the text of "
+            "model.to_json()"
         ) from None
     try:
         return _Building(source, loss).network(content)
@@ -327,6 +328,11 @@ class _Building:
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise RefusedError(f"{entry}: its settings are not as Keras 3 writes them ({_named(error)})") from None
         last = self.values[_output_key(entries)]
+        if last.order is not None:
+            raise RefusedError(
+                "found outputs in the order of Flatten, whose channels vary fastest in Keras and slowest here, "
+                "expected a Dense behind Flatten"
+            )
         found = self._without_last(last)
         try:
             if found.layers is not None:

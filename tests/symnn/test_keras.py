@@ -290,6 +290,8 @@ class Double(L.Layer):  # type: ignore[misc]
         (((4,), lambda: L.Dense(2, activation="sparsemax")), "unknown activation 'sparsemax'"),
         (((4,), lambda: L.Dense(2, activation="log_softmax")), "unknown activation 'log_softmax'"),
         (((4, 4, 3), lambda: L.Conv2DTranspose(2, 2)), "unknown layer 'Conv2DTranspose'"),
+        (((4, 4, 3), lambda: L.Conv2D(2, 3), L.Flatten), "outputs in the order of Flatten.*expected a Dense behind"),
+        (((4, 4, 3), L.Flatten, L.Softmax), "outputs in the order of Flatten.*expected a Dense behind"),
     ],
 )
 def test_what_has_no_counterpart_is_named(parts: Any, message: str, tmp_path: Path) -> None:

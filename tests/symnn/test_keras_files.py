@@ -124,6 +124,7 @@ def test_weights_that_are_otherwise_are_refused(data: bytes, message: str, tmp_p
         (written(ARRAYS), "found no zip archive"),
         (archive({}, names=("config.json",)), "found 0 members model.weights.h5"),
         (archive(b"[" * 100_000 + b"]" * 100_000), r"the description of the model cannot be read \(RecursionError\)"),
+        (archive(b"PK\x03\x04\xff"), r"\(UnicodeDecodeError\), expected the text of model.to_json\(\)"),
         (archive(b" " * 5_000_000), "config.json: found 5,000,000 bytes"),
         (archive(b"[1]"), r"found \[1\], expected a layer with class_name and config"),
         (archive(described(a_dense(units="3"))), r"layer 'd' \(Dense\): dense: found '3', expected a whole number"),
