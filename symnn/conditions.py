@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
 from itertools import product
+from math import nan
 
 from sympy import Add, Expr, Integer, Matrix, Mul, Rational, Symbol, diff, factorial, zeros
 from sympy.core.basic import Basic
@@ -23,6 +24,8 @@ from symnn.suggest import quote
 
 GRID = 64
 """The largest value of d is looked for on so many points of a range."""
+AGREEING = 1e-6
+"""By so much, relative to values above 1, conditions may differ where they meet: users round constants."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,40 @@ def _solved(expression: Expr, language: Language, variable: str | None) -> tuple
     if not found.free_symbols <= set(language.home):
         raise FieldError(f"expected a formula of {', '.join(language.inputs)}, found {found}")
     return value.unknown, len(value.letters), found
+
+
+def differing(
+    first: Given, second: Given, places: Iterable[Mapping[str, float]]
+) -> tuple[Mapping[str, float], float, float] | None:
+    """A place where the values of two inputs meet and what is given disagrees there, and the two numbers.
+
+    ``places`` have the other inputs. What cannot be computed, log(0) say, is passed over.
+
+    >>> x = Symbol("x", real=True)
+    >>> differing(Given("t", 0.0, 0, x + 1), Given("x", 1.0, 0, Integer(0)), [{}])
+    ({'t': 0.0, 'x': 1.0}, 2.0, 0.0)
+    """
+    bodies = [_beside(first, second), _beside(second, first)]
+    for place in places if bodies[0] != bodies[1] else ():
+        one, other = (_number(body, place) for body in bodies)
+        if abs(one - other) > AGREEING * max(1.0, abs(one), abs(other)):
+            return {**place, first.variable: first.at, second.variable: second.at}, one, other
+    return None
+
+
+def _beside(given: Given, other: Given) -> Expr:
+    """What is given, derived as the other one is, at the values of both their inputs."""
+    value = given.value.subs(Symbol(given.variable, real=True), exact(given.at))
+    symbol = Symbol(other.variable, real=True)
+    return diff(value, symbol, other.order).subs(symbol, exact(other.at))
+
+
+def _number(body: Expr, place: Mapping[str, float]) -> float:
+    """A formula at a place; nan for what is no real number there."""
+    try:
+        return float(body.subs({Symbol(name, real=True): exact(at) for name, at in place.items()}).evalf())
+    except TypeError:
+        return nan
 
 
 NOTHING = Form(Integer(0), Integer(1))

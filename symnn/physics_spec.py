@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations, islice, product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -13,7 +14,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationError, model_validator
 from sympy import Expr, Symbol
 
-from symnn.conditions import NOTHING, Form, Given, forms_of, read_condition, read_value
+from symnn.conditions import NOTHING, Form, Given, differing, forms_of, read_condition, read_value
 from symnn.distances import distance
 from symnn.errors import DataError, FieldError, SpecError
 from symnn.formula import FUNCTIONS, parse_formula
@@ -36,6 +37,10 @@ MAX_FEATURES = 64
 MAX_RESIDUALS = 64
 MAX_POINTS = 10_000_000
 MOST_SLABS = 10_000
+MOST_CORNERS = 27
+"""The places at which two hard conditions are compared."""
+PART = 0.37
+"""Where, between the ends of a range: not where a sine has its zeros."""
 
 
 def _texts(value: object) -> object:
@@ -351,6 +356,7 @@ class PhysicsSpec(SpecModel):
                 raise FieldError(unknown("unknown", name, self.unknowns), ("solution",))
             self._check_formula(text, "solution", name)
         _ = self.forms
+        self._check_corners()
         return self
 
     def _check_formula(self, text: str, *where: str | int) -> None:
@@ -580,6 +586,27 @@ class PhysicsSpec(SpecModel):
                     found = f"found {one.unknown} at another place"
                     expected = "what is at the point itself, with hard initial values in slabs"
                     raise FieldError(f"{found}, expected {expected}", where)
+
+    def _check_corners(self) -> None:
+        """Hard conditions at values of two inputs say the same of an unknown where both have theirs."""
+        hard = [name for name, part in self.residuals.items() if part.hard and not part.boundary]
+        given = [(name, about, one) for name in hard for about, one in self._read(name)]
+        for (name, about, one), (beside, same, other) in combinations(given, 2):
+            if about != same or one.variable == other.variable:
+                continue
+            rest = {n: (low, low + (high - low) * PART, high) for n, (low, high) in self.inputs.items()}
+            rest = {n: ends for n, ends in rest.items() if n not in (one.variable, other.variable)}
+            places = (dict(zip(rest, values)) for values in islice(product(*rest.values()), MOST_CORNERS))
+            if (found := differing(one, other, places)) is not None:
+                corner, value, instead = found
+                letters = [one.variable] * one.order + [other.variable] * other.order
+                written = Language(tuple(self.inputs), self.unknowns).symbol(about, letters).name
+                where = ", ".join(f"{n} = {at:.6g}" for n, at in corner.items())
+                raise FieldError(
+                    f"found {written} = {value:.6g} at {where}, where {quote(beside)} has {written} = {instead:.6g}; "
+                    "expected hard conditions that agree where they meet",
+                    ("residuals", name, "hard"),
+                )
 
     def _check_tangent(self) -> None:
         beside = [name for name in ("coefficients", "slabs") if getattr(self, name)]

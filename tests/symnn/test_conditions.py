@@ -115,6 +115,14 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
         changed(left={"equation": "u = 1", "at": {"x": [0, 2]}, "hard": True}),
         "residuals: found the same twice at 'x = 2'",
     ),
+    "another value in a corner": (
+        changed(right={"equation": "u = t + 1", "at": {"x": 2}, "hard": True}),
+        "residuals.start.hard: found u = 0 at t = 0, x = 2, where 'right' has u = 1; expected hard conditions that",
+    ),
+    "another slope in a corner": (
+        changed(right={"equation": "u = t", "at": {"x": 2}, "hard": True}),
+        "residuals.start.hard: found u_t = 0 at t = 0, x = 2, where 'right' has u_t = 1",
+    ),
     "nothing soft": (
         {**WAVE, "residuals": {"left": {"equation": "u", "at": {"x": 0}, "hard": True}}},
         "residuals: expected at least one that is not hard",

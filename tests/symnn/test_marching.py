@@ -266,6 +266,13 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         },
         "residuals.corner.at: expected {t: 0} alone in at, where the first slab begins, found t: [0.0]",
     ),
+    "a beginning that differs from what the sides have": (
+        {
+            **HEAT,
+            "residuals": {**HEAT["residuals"], "ends": {"equation": "u = y*x**2", "at": {"y": [0, 1]}, "hard": True}},
+        },
+        "residuals.begin.hard: found u = 0.37 at x = 0.37, t = 0, y = 0, where 'ends' has u = 0",
+    ),
     "a beginning of both kinds": (
         changed(first={"equation": "u = 1", "at": {"t": 0}, "hard": True}),
         "slabs: found initial values of u that are hard beside such that are not",
