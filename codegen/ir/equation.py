@@ -318,7 +318,12 @@ class Equation(Fields):
 
     @cached_property
     def fault(self) -> str | None:
-        """What in the body is no real formula of its leaves, for a message; None if all of it is."""
+        """What in the body is no real formula of its leaves, for a message; None if all of it is.
+
+        A body that is the maximum of no value, -oo, is none: a branch may leave it alone.
+        """
+        if self.body is Reduction.MAX.neutral:
+            return None
         binder = next((node for node in postorder(self.body) if isinstance(node, (*BINDERS, Elimination))), None)
         if binder is not None and not (binder is self.body and isinstance(binder, Elimination)):
             return f"sympy's {type(binder).__name__}, which has no translation into real scalar code"

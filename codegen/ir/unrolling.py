@@ -66,5 +66,7 @@ def _scalars(equation: Equation, kept: Collection[Idx]) -> Iterator[Equation]:
     symbolic = tuple(i for i in equation.reduced if i not in _counted(equation.reduced, kept))
     for outer in _assignments(equation.free, kept):
         terms = [reindex(equation.body, {**outer, **inner}) for inner in _assignments(equation.reduced, kept)]
-        body = terms[0] if equation.reduction is None or len(terms) == 1 else equation.reduction.combine(*terms)
+        if equation.reduction is not None:
+            terms = [term for term in terms if term is not equation.monoid.neutral] or terms[:1]
+        body = terms[0] if len(terms) == 1 else equation.monoid.combine(*terms)
         yield Equation.over(reindex(equation.target, outer), body, equation.reduction, symbolic)

@@ -12,6 +12,7 @@ from codegen.functions import canonical, equal, select
 from codegen.functions.powers import is_inverse
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.ranges import guard_of, guarded
+from codegen.ir.reduction import Reduction
 from codegen.ir.summation import summand
 from codegen.walk import base_name, indices, rewrite
 
@@ -91,9 +92,9 @@ def _is_share(body: Expr) -> bool:
 
 
 def _is_plain(equation: Equation) -> bool:
-    """Whether a vertex is a constant, another one, or its negative."""
+    """Whether a vertex is a constant, another one, or its negative; the maximum of no value stays where it is."""
     references, body = equation.references, equation.body
-    if not equation.is_map:
+    if not equation.is_map or body is Reduction.MAX.neutral:
         return False
     return body in (references[0], -references[0]) if references else not indices(body)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sympy import Expr, Idx, IndexedBase, Max, Min, Sum, Symbol, exp, symbols
+from sympy import Expr, Idx, IndexedBase, Max, Min, Piecewise, Sum, Symbol, exp, symbols
 
 import codegen
 from codegen import CompiledFunction, Maximum, Minimum, argmax, argmin, from_expressions, gradient
@@ -126,3 +126,16 @@ def test_the_work_over_an_index_grows_with_its_length() -> None:
 def test_a_maximum_of_no_values_is_refused() -> None:
     with pytest.raises(codegen.GraphError, match=r"^the output 'e' contains a Maximum of no values$"):
         from_expressions({"e": Maximum(x[i], (i, 3, 2))}, [x[i]])
+
+
+@pytest.mark.parametrize("emitter", ["numba", "vector"])
+def test_the_maximum_of_no_value_is_left_alone_by_a_branch(emitter: str) -> None:
+    y, c, k, j = IndexedBase("y", shape=(4,)), IndexedBase("c"), Idx("k", 4), Symbol("j", integer=True)
+    before = Maximum(y[j], (j, 0, k - 1))
+    graph = from_expressions({c[k]: Piecewise((before, k > 0), (0, True)), "l": Sum(before, k)}, [y])
+    values = [3.0, 1, 5, 2]
+    for written in (graph, graph.unroll()):
+        made = codegen.compile(written, emitter=emitter, schedule="unrolled", cache=False)
+        largest, everything = made(values)
+        np.testing.assert_array_equal(largest, [0, 3, 3, 5])
+        assert everything == evaluate(written, {"y": values})["l"] == -INF
