@@ -261,6 +261,17 @@ def test_equations_have_other_places_at_the_same_time() -> None:
     assert found.left("round", places)[:, 0] == pytest.approx(left - right, abs=1e-13)
 
 
+@pytest.mark.parametrize("points", [[[0.5, 1.0]], [0.5], 0.5, [["a"]], [[0.5j]], [[0.5], [1.0, 2.0]], [[np.nan]]])
+def test_points_that_are_none_are_refused(marched: March, points: Any) -> None:
+    for given in (marched.predict, lambda points: marched.left("motion", points)):
+        with pytest.raises(DataError, match=r"^points: "):
+            given(points)
+
+
+def test_points_may_be_a_list(marched: March) -> None:
+    assert marched.predict([[1], [3]]).tolist() == marched.predict(np.array([[1.0], [3.0]])).tolist()
+
+
 def changed(**residuals: Any) -> dict[str, Any]:
     return {**SPEC, "residuals": {**SPEC["residuals"], **residuals}}
 
