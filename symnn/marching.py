@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from codegen import CompiledFunction
+from symnn.arrays import read_array
 from symnn.beginnings import ALL, Beginnings
 from symnn.errors import CheckpointError, DataError, SpecError
 from symnn.given import called
@@ -81,7 +82,7 @@ class March:
     def predict(self, points: np.ndarray) -> np.ndarray:
         """The unknowns at some points, (S, unknowns), each by the network of its slab.
 
-        Raises :class:`DataError` for points of slabs that were not solved.
+        Raises :class:`DataError` for points of slabs that were not solved, and for what is no array (S, inputs).
         """
         beginnings = _beginnings(self.physics)
 
@@ -110,6 +111,7 @@ class March:
         self, function: Callable[[int, np.ndarray], np.ndarray], points: np.ndarray, columns: int
     ) -> np.ndarray:
         (along,) = self.physics.origins
+        points = self._checked(points)
         times = points[:, self.physics.inputs.index(along)]
         if (times > self.until).any():
             found, most = times.max(), self.until
@@ -121,6 +123,16 @@ class March:
             placed = np.column_stack([points[here], np.full(here.sum(), self.starts[slab])])
             found[here] = function(int(slab), placed).reshape(-1, columns)
         return found
+
+    def _checked(self, points: Any) -> np.ndarray:
+        names = self.physics.inputs[: -len(self.physics.origins)]
+        found = read_array("points", points, DataError)
+        if found.dtype.kind not in "iuf" or found.ndim != 2 or found.shape[1] != len(names):
+            expected = f"numbers (points, {len(names)}), a column for each of {', '.join(names)}"
+            raise DataError(f"points: expected {expected}, found an array of {found.dtype} with shape {found.shape}")
+        if not np.isfinite(found).all():
+            raise DataError("points: expected finite numbers, found others")
+        return found.astype(np.float64)
 
     def errors(self, seed: int = 0, directory: Path = Path()) -> dict[str, float]:
         """By unknown, the relative L2 error against what the spec gives; nothing if it gives nothing."""

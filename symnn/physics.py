@@ -237,7 +237,8 @@ class Physics:
 
     def language(self, residual: Residual) -> Language:
         """What the equations of a residual are written in."""
-        return _language(self.inputs, self.unknowns, (*self.coefficients, *residual.data))
+        hidden = () if self.spec is None else tuple(self.spec.origins.values())
+        return _language(self.inputs, self.unknowns, (*self.coefficients, *residual.data), hidden)
 
     @cached_property
     def network(self) -> Network:

@@ -575,13 +575,16 @@ class PhysicsSpec(SpecModel):
             raise FieldError(f"expected {expected}, found none", ("slabs",))
         if twice := sorted(begun.keys() & set(soft)):
             raise FieldError(f"found initial values of {twice[0]} that are hard beside such that are not", ("slabs",))
-        home = Language(tuple(self.inputs), self.unknowns).home
+        home, column = Language(tuple(self.inputs), self.unknowns).home, list(self.inputs).index(along)
         for name in self.on_points:
             for one in self.values(name):
                 where = ("residuals", name, "equation")
                 if LAPLACIAN in one.letters and along in one.letters:
                     expected = "one by the other inputs, in slabs"
                     raise FieldError(f"found a laplacian with {along}, expected {expected}", where)
+                if one.place[column] != home[column]:
+                    found, expected = f"{one.unknown} at another {along}", f"it at the {along} of the point itself"
+                    raise FieldError(f"found {found}, expected {expected}, in slabs", where)
                 if one.unknown in begun and one.place != home:
                     found = f"found {one.unknown} at another place"
                     expected = "what is at the point itself, with hard initial values in slabs"

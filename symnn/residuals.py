@@ -125,6 +125,8 @@ class Language:
     inputs: tuple[str, ...]
     unknowns: tuple[str, ...]
     numbers: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    """The last of the inputs, if places in texts are without them: they are those of the point itself."""
 
     def __post_init__(self) -> None:
         for kind, names in (("inputs", self.inputs), ("unknowns", self.unknowns), ("numbers", self.numbers)):
@@ -211,7 +213,7 @@ class Language:
     @cached_property
     def _functions(self) -> Mapping[str, FormulaFunction]:
         """The values as functions of a place, beside the functions of every formula."""
-        arity = (len(self.inputs), len(self.inputs))
+        arity = (len(self.inputs) - len(self.hidden),) * 2
         placed = {**{name: (name, ()) for name in self.unknowns}, **self.derivatives}
         values = {name: FormulaFunction(self._placer(*value), arity) for name, value in placed.items()}
         return {
@@ -246,7 +248,7 @@ class Language:
         return self.symbol(str(unknown), (LAPLACIAN, *given))
 
     def _placer(self, unknown: str, letters: tuple[str, ...]) -> Callable[..., Expr]:
-        return lambda *place: self.value(unknown, letters, place)
+        return lambda *place: self.value(unknown, letters, place + self.home[len(place) :])
 
     def parse(self, text: str, where: str) -> Expr:
         """The expression that should be 0, from one in a text or from two sides with ``=`` between them."""

@@ -240,6 +240,38 @@ def test_what_is_left_is_that_of_each_slab(marched: March) -> None:
     assert [mark.iterations for mark in whole.history] == sorted(mark.iterations for mark in whole.history)
 
 
+def test_equations_have_other_places_at_the_same_time() -> None:
+    spec = {
+        "inputs": {"x": [-1, 1], "t": [0, 0.4]},
+        "unknowns": "u",
+        "layers": [{"dense": 6, "activation": "tanh"}, {"dense": 1}],
+        "residuals": {
+            "inside": {"equation": "u_t + u_x = 0", "points": 40, "sampling": "sobol"},
+            "start": {"equation": "u = sin(pi*x)", "at": {"t": 0}, "points": 20},
+            "round": {"equation": ["u(-1, t) = u(1, t)", "integral(u(s, t), s, -1, 1, 4) = 0"], "points": 6},
+        },
+        "slabs": {"t": 2},
+        "solver": [{"levenberg_marquardt": 60}],
+    }
+    found = march(symnn.Physics.from_spec(spec), progress=False)
+    times = np.array([0.05, 0.15, 0.25, 0.35])
+    left, right = (found.predict(np.column_stack([np.full(4, x), times]))[:, 0] for x in (-1.0, 1.0))
+    assert left == pytest.approx(np.sin(np.pi * (-1 - times)), abs=0.05)
+    places = np.column_stack([np.zeros(4), times])
+    assert found.left("round", places)[:, 0] == pytest.approx(left - right, abs=1e-13)
+
+
+@pytest.mark.parametrize("points", [[[0.5, 1.0]], [0.5], 0.5, [["a"]], [[0.5j]], [[0.5], [1.0, 2.0]], [[np.nan]]])
+def test_points_that_are_none_are_refused(marched: March, points: Any) -> None:
+    for given in (marched.predict, lambda points: marched.left("motion", points)):
+        with pytest.raises(DataError, match=r"^points: "):
+            given(points)
+
+
+def test_points_may_be_a_list(marched: March) -> None:
+    assert marched.predict([[1], [3]]).tolist() == marched.predict(np.array([[1.0], [3.0]])).tolist()
+
+
 def changed(**residuals: Any) -> dict[str, Any]:
     return {**SPEC, "residuals": {**SPEC["residuals"], **residuals}}
 
@@ -278,8 +310,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "slabs: found initial values of u that are hard beside such that are not",
     ),
     "another place": (
-        {**SPEC, "residuals": {**BUILT_IN, "again": {"equation": "u = u(0)", "points": 3}}},
+        {**HEAT, "residuals": {**HEAT["residuals"], "again": {"equation": "u = u(x, 0, t)", "points": 3}}},
         "residuals.again.equation: found u at another place, expected what is at the point itself",
+    ),
+    "another time": (
+        changed(again={"equation": "u = u(0)", "points": 3}),
+        "residuals.again.equation: found u at another t, expected it at the t of the point itself, in slabs",
+    ),
+    "an integral over the time": (
+        changed(again={"equation": "integral(u(s), s, 0, t) = u", "points": 3}),
+        "residuals.again.equation: found u at another t, expected it at the t of the point itself, in slabs",
     ),
     "a laplacian with the time": (
         changed(motion={"equation": "laplacian(u) = u", "points": 3}),
