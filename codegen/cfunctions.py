@@ -53,6 +53,8 @@ def cfunc(
 ) -> CFunc:
     """The graph as a C function of this signature.
 
+    Keep what this gives as long as its ``address`` is used: the code goes with it, and a call to it then crashes.
+
     A parameter is what has its name: ``double a`` a scalar input, ``double *x`` the address of an input array or of an
     array for a result, C-contiguous, ``int n`` a symbolic length; others are ignored (``void *user_data``). ``pack``
     lays inputs or outputs end to end in one array, as for :func:`codegen.compile`. A function that returns ``double``

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import sympy
-from sympy import Idx, IndexedBase, Symbol, symbols
+from sympy import Idx, IndexedBase, Sum, Symbol, symbols
 
 import codegen
 from codegen import EmitError, Equation, Graph, Variable, from_expressions, vjp, write_javascript
@@ -154,6 +154,17 @@ def test_lengths_may_follow_from_others(tmp_path: Path, name: str) -> None:
     right, wrong = ran(tmp_path, [(path, {"v_c": np.ones(m), "u": np.arange(5.0)}) for m in (3, 4)])
     assert [list(r) for r in right] == [[0.0, 2.0, 6.0], [1.0, 2.0, 4.0, 2.0, 0.0]]
     assert wrong == f"RangeError: v_c: found 4 numbers, expected an array of shape [{name} - 2]"
+
+
+def test_lengths_are_read_where_an_argument_has_one_unknown(tmp_path: Path) -> None:
+    a, b = Idx("a", Symbol("A")), Idx("b", Symbol("B"))
+    x, w = IndexedBase("x"), IndexedBase("w")
+    (path,) = write_javascript(from_expressions({"y": Sum(x[a, b] * w[b], a, b)}, [x, w]), tmp_path)
+    (other,) = write_javascript(from_expressions({"z": Sum(x[a, b], a, b)}, [x]), tmp_path, name="other")
+    values = {"x": np.arange(6.0), "w": np.array([1.0, 10, 100])}
+    right, wrong = ran(tmp_path, [(path, values), (other, {"x": values["x"]})])
+    assert [float(r) for r in right] == [753.0]
+    assert wrong == "RangeError: x: no other argument says its lengths A, B"
 
 
 def test_labels_out_of_range_are_reported_before_anything_is_written(tmp_path: Path) -> None:

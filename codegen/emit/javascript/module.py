@@ -35,14 +35,19 @@ const addUp = (extents) => {
 export function run(inputs) {
   const extents = Object.create(null);
   const made = ({shape}) => shape.some((n) => n in SUMS);
-  for (const {name, shape} of [...ARGUMENTS.filter((slot) => !made(slot)), ...ARGUMENTS.filter(made)]) {
+  const unknown = ({shape}) => shape.filter((n) => typeof n === 'string' && !(n in extents));
+  const left = [...ARGUMENTS.filter((slot) => !made(slot)), ...ARGUMENTS.filter(made)];
+  while (left.length) {
+    const next = left.findIndex((slot) => !made(slot) && unknown(slot).length < 2);
+    const [{name, shape}] = left.splice(Math.max(next, 0), 1);
     if (made({shape})) addUp(extents);
     if (!(name in inputs)) throw new RangeError(`${name}: found nothing, expected a value`);
     const symbols = shape.filter((n) => typeof n === 'string');
     const fixed = shape.reduce((product, n) => typeof n === 'string' ? product : product*n, 1);
     const length = shape.length ? inputs[name].length : 1;
-    const open = symbols.filter((n) => !(n in extents));
-    if (new Set(open).size === 1 && open.length === 1) {
+    const open = unknown({shape});
+    if (open.length > 1) throw new RangeError(`${name}: no other argument says its lengths ${open.join(', ')}`);
+    if (open.length === 1) {
       extents[open[0]] = length/symbols.reduce((product, n) => n in extents ? product*extents[n] : product, fixed);
     }
     const size = symbols.reduce((product, n) => product*extents[n], fixed);
