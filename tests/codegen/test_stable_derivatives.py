@@ -69,6 +69,8 @@ SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e
 
 HYPERBOLIC = [1e-9, 0.3, -3.0, 40.0, 300.0, -500.0, 700.0]
 
+BESIDE_0 = [1e-40, 1e-10, -1e-5, 0.3, -3.0, 30.0]
+
 BY_SIZE = [1e-10, 0.3, 1.99, 9.0, 700.0]
 
 #: A formula and its points: values of its variables in the order of their names.
@@ -208,6 +210,14 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "(exp − 1)/(exp + 1)": ((exp(2 * x) - 1) / (exp(3 * x) + 1), HYPERBOLIC),
     "exp·cosh": (exp(-x) * cosh(x), [1e-9, 0.3, 40.0, 400.0]),
     "exp·sinh": (exp(-(x**2)) * sinh(3 * x), [1e-9, 0.3, -3.0, 20.0, 300.0]),
+    "x·cosh(x)/sinh(2x)": (x * cosh(x) / sinh(2 * x), BESIDE_0),
+    "x·exp(x)/sinh(x)": (x * exp(x) / sinh(x), BESIDE_0),
+    "x·exp(x)/sinh(2x)": (x * exp(x) / sinh(2 * x), BESIDE_0),
+    "cosh(x)·tanh(x)/sinh(2x)": (cosh(x) * tanh(x) / sinh(2 * x), BESIDE_0),
+    "exp(−x)·sinh(x)/x": (exp(-x) * sinh(x) / x, BESIDE_0),
+    "cosh(x)/(sinh(2x)·tanh(x))": (cosh(x) / (sinh(2 * x) * tanh(x)), BESIDE_0[1:]),
+    "exp·sinh/sinh": (exp(x) * sinh(2 * x) / sinh(3 * x), BESIDE_0),
+    "x·cosh(a·x)/sinh(2a·x)": (x * cosh(a * x) / sinh(2 * a * x), [(1, 1e-10), (0.3, 1e-5), (40, 3), (1e-9, 1e3)]),
     "a wave at a depth": (cosh(a * (x + y)) / cosh(a * y), [(1, -0.25, 0.5), (2, -300, 600), (1, -3, 1000)]),
     "a wave's other part": (sinh(a * (x + y)) / sinh(a * y), [(1, -0.25, 0.5), (2, -300, 600), (1e-9, -1, 2)]),
     "log(1 − exp(−exp))": (log(1 - exp(-exp(y))), [-300.0, -40.0, -20.0, -0.1, 0.1, 3.0]),
