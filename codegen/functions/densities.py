@@ -42,8 +42,13 @@ def _by_size(a: Expr, large: Expr, small: Expr) -> Expr:
     return select(a - STEPS, large, small)
 
 
+def _log_of_ratio(x: Expr, b: Expr) -> Expr:
+    """log(x/b), far below b as a difference: x has no digits in x − b, and x/b may be below any float."""
+    return select(x - b / 8, log1p((x - b) / b), log(x) - log(b))
+
+
 def _exponent(b: Expr, x: Expr) -> Expr:
-    return -b * exp_remainder(log1p((x - b) / b)) - stirling(b)
+    return -b * exp_remainder(_log_of_ratio(x, b)) - stirling(b)
 
 
 class gamma_density(Approximation):  # noqa: N801 - functions keep their mathematical names
@@ -108,7 +113,7 @@ class log_less_digamma(Approximation):  # noqa: N801
 
     @classmethod
     def formula(cls, a: Expr, x: Expr) -> Expr:
-        large = log1p((x - a) / a) + (Rational(1, 2) + horner(DIGAMMA, a**-2) / a) / a
+        large = _log_of_ratio(x, a) + (Rational(1, 2) + horner(DIGAMMA, a**-2) / a) / a
         return _by_size(a, large, log(x) - polygamma(0, a))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:

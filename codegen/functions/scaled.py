@@ -18,7 +18,7 @@ from codegen.functions.kinks import absolute, maximum, minimum, select, sign, st
 from codegen.functions.primitive import Approximation
 from codegen.functions.smooth import expm1, log_cosh_slope, tanh_slope
 
-__all__ = ["COSH", "SINH", "Part", "log_sinh", "logarithm_of_product", "product_of"]
+__all__ = ["COSH", "SINH", "Part", "log_sinh", "logarithm_of_product", "product_of", "zeros_of"]
 
 HALF = Rational(1, 2)
 FAR = 2
@@ -79,12 +79,17 @@ Part = tuple[int, Expr, Expr]
 """The number of a factor, its power, its argument."""
 
 
-def product_of(exponent: Expr, parts: Sequence[Part]) -> Expr:
-    """exp(exponent) times powers of cosh and sinh, in a form that is in range where they are not."""
-    zeros = Mul(*[a**k for n, k, a in parts if n == SINH])
-    if zeros.is_number:
-        return zeros * exponential_product(exponent, *_written(_regular(parts)))
-    return vanishing_product(zeros, exponent, *_written(parts))
+def product_of(factor: Expr, exponent: Expr, parts: Sequence[Part]) -> Expr:
+    """A factor times exp(exponent) times powers of cosh and sinh, in a form that is in range where they are not."""
+    front = factor * zeros_of(parts)
+    if front.is_number and not (any(n == SINH for n, _, _ in parts) and _may_cancel(exponent, parts)):
+        return front * exponential_product(exponent, *_written(_regular(parts)))
+    return vanishing_product(front, exponent, *_written(parts))
+
+
+def zeros_of(parts: Iterable[Part]) -> Expr:
+    """What the powers of sinh are beside the zeros of their arguments."""
+    return Mul(*[a**k for n, k, a in parts if n == SINH])
 
 
 def logarithm_of_product(exponent: Expr, *written: Expr, zeros: bool = False) -> Expr:
@@ -144,7 +149,7 @@ class exponential_product(Approximation):  # noqa: N801 - functions keep their m
 
 
 class vanishing_product(Approximation):  # noqa: N801
-    """exp(u)·f₁(a₁)^k₁·… with powers of sinh, whose arguments' powers are the first argument.
+    """z·exp(u)·f₁(a₁)^k₁·… with powers of sinh, of which z times their arguments' powers is the first argument.
 
     Where all these are far from 0 its derivative is a rate times it if the rates may cancel; nearer sinh(a) is
     a·(sinh(a)/a), so that of the powers nothing cancels but what they have in common.
@@ -161,7 +166,7 @@ class vanishing_product(Approximation):  # noqa: N801
         near = (front * exponential_product(exponent, *_written(_regular(parts)))).diff(symbol)
         if not _may_cancel(exponent, parts):
             return near
-        far = exponential_product(exponent, *written).diff(symbol)
+        far = (front / zeros_of(parts) * exponential_product(exponent, *written)).diff(symbol)
         sizes = [absolute(a) for n, _, a in parts if n == SINH]
         return far if far == near else select((minimum(*sizes) if len(sizes) > 1 else sizes[0]) - FAR, far, near)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sympy import Add, Expr, Integer, Mul, Rational, S, cosh, exp, sinh
+from sympy import Add, Expr, Integer, Mul, Rational, S, cosh, exp, sinh, tanh
 
-from codegen.functions import bose, csch, expm1, sech, sigmoid
-from codegen.functions.scaled import COSH, SINH, Part, product_of
+from codegen.functions import bose, coth, csch, expm1, sech, sigmoid
+from codegen.functions.scaled import COSH, SINH, Part, product_of, zeros_of
 
 __all__ = ["DAMPED", "OVERFLOWING", "in_one_exponential"]
 
@@ -36,6 +36,8 @@ DAMPED: Mapping[type[Expr], Scale] = {
     sigmoid: Scale(COSH, -1, HALF, HALF, HALF),
 }
 SCALES = {**OVERFLOWING, **DAMPED}
+RATIOS: Mapping[type[Expr], int] = {tanh: 1, coth: -1}
+"""Powers of sinh/cosh."""
 ALONE: Mapping[tuple[int, bool], type[Expr]] = {
     (COSH, True): cosh,
     (SINH, True): sinh,
@@ -61,14 +63,28 @@ def in_one_exponential(node: Mul) -> Expr | None:
     exponent = Add(*[factor.args[0] for factor in growing])
     if not scaled or not _may_leave(list(scaled.values()), exponent):
         return None
-    number = Mul(*[factor for factor in node.args if factor not in scaled and factor not in growing])
+    others = [factor for factor in node.args if factor not in scaled and factor not in growing]
+    number = S.One
     parts: list[Part] = []
     for base, power in scaled.values():
         row, (x,) = SCALES[base.func], base.args
         number *= row.number**power
         exponent += power * row.share * x
         parts.append((row.kind, row.power * power, row.scale * x))
-    return number * _settled(exponent, parts)
+    zeros = zeros_of(parts).as_powers_dict()
+    front = S.One
+    for factor in others:
+        base, power = factor.as_base_exp()
+        ratio = base.func in RATIOS and isinstance(power, Integer)
+        zero = base.args[0] ** (RATIOS[base.func] * power) if ratio else factor
+        if not any((zeros.get(b, S.Zero) * n).is_negative for b, n in zero.as_powers_dict().items()):
+            number *= factor
+        elif ratio:
+            k = RATIOS[base.func] * power
+            parts += [(SINH, k, base.args[0]), (COSH, -k, base.args[0])]
+        else:
+            front *= factor
+    return number * _settled(front, exponent, parts)
 
 
 def _power_of_scale(factor: Expr) -> Power | None:
@@ -91,8 +107,8 @@ def _terms(totals: Iterable[Expr]) -> set[Expr]:
     return {term.as_coeff_Mul()[1] for total in totals for term in Add.make_args(total)} - {S.One}
 
 
-def _settled(exponent: Expr, parts: Iterable[Part]) -> Expr:
-    """The product of the powers of each function of each argument."""
+def _settled(front: Expr, exponent: Expr, parts: Iterable[Part]) -> Expr:
+    """A factor times the product of the powers of each function of each argument."""
     powers: dict[tuple[int, Expr], Expr] = {}
     number = S.One
     for kind, power, a in parts:
@@ -101,8 +117,8 @@ def _settled(exponent: Expr, parts: Iterable[Part]) -> Expr:
         powers[kind, a] = powers.get((kind, a), S.Zero) + power
     left = [(kind, power, a) for (kind, a), power in powers.items() if power]
     if not left:
-        return number * exp(exponent)
+        return number * front * exp(exponent)
     if exponent == 0 and len(left) == 1:
         ((kind, power, a),) = left
-        return number * ALONE[kind, bool(power.is_positive)](a) ** abs(power)
-    return number * product_of(exponent, left)
+        return number * front * ALONE[kind, bool(power.is_positive)](a) ** abs(power)
+    return number * product_of(front, exponent, left)

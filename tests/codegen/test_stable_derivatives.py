@@ -69,6 +69,8 @@ SCALES = [(1e-40, 1.0), (1e-9, 1.0), (1e-9, 1e9), (0.3, 1.0), (2.0, -30.0), (-1e
 
 HYPERBOLIC = [1e-9, 0.3, -3.0, 40.0, 300.0, -500.0, 700.0]
 
+BESIDE_0 = [1e-40, 1e-10, -1e-5, 0.3, -3.0, 30.0]
+
 BY_SIZE = [1e-10, 0.3, 1.99, 9.0, 700.0]
 
 #: A formula and its points: values of its variables in the order of their names.
@@ -125,8 +127,14 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
         x ** (a - 1) * exp(-x) / gamma(a),
         [(0.5, 1e-9), (2.0, 1e-9), (9.99, 12.0), (10.0, 1e-3), (172.0, 170.0), (1e3, 800.0), (1e6, 1e6), (1e4, 1.0)],
     ),
-    "λᵏ·exp(−λ)/k!": (y**x * exp(-y) / factorial(x), [(0.5, 1e-3), (200.0, 210.0), (300.0, 1.0)]),
-    "log(λᵏ·exp(−λ)/k!)": (log(y**x * exp(-y) / factorial(x)), [(0.5, 1e-3), (200.0, 210.0), (1e6, 1.1e6)]),
+    "λᵏ·exp(−λ)/k!": (
+        y**x * exp(-y) / factorial(x),
+        [(0.5, 1e-3), (200.0, 210.0), (300.0, 1.0), (12.0, 1e-20)],
+    ),
+    "log(λᵏ·exp(−λ)/k!)": (
+        log(y**x * exp(-y) / factorial(x)),
+        [(0.5, 1e-3), (200.0, 210.0), (1e6, 1.1e6), (12.0, 1e-20), (12.0, 1e-3), (300.0, 1e-12), (1e6, 0.1)],
+    ),
     "β·(βx)ᵃ⁻¹·exp(−βx)/Γ(a)": (b**a * x ** (a - 1) * exp(-b * x) / gamma(a), [(3.0, 1.0, 2.0), (200.0, 2.0, 110.0)]),
     "(x/θ)ᵃ·exp(−x/θ)/(x·Γ(a))": (
         x ** (a - 1) * exp(-x / T) * T ** (-a) / gamma(a),
@@ -161,7 +169,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     ),
     "log binomial": (
         log(binomial(x, y) * a**y * (1 - a) ** (x - y)),
-        [(0.4, 10.0, 3.0), (0.4, 1200, 600), (0.1, 50, 50)],
+        [(0.4, 10.0, 3.0), (0.4, 1200, 600), (0.1, 50, 50), (1e-20, 60, 25)],
     ),
     "Dirichlet": (
         gamma(a + b + c) / (gamma(a) * gamma(b) * gamma(c)) * x ** (a - 1) * y ** (b - 1) * (1 - x - y) ** (c - 1),
@@ -172,7 +180,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "Γ(a)·Γ(b)/Γ(a + b)": (gamma(a) * gamma(b) / gamma(a + b), [(1e-9, 4.0), (1e5, 3.0)]),
     "x¹⁵⁰·exp(−x)/Γ(x)": (x**150 * exp(-x) / gamma(x), [150.0, 0.3]),
     "x¹⁹⁹·exp(−x)/199!": (x**199 * exp(-x) / factorial(199), [210.0, 3.0, -3.0]),
-    "log(x¹⁹⁹·exp(−x)/199!)": (log(x**199 * exp(-x) / factorial(199)), [210.0, 1e4]),
+    "log(x¹⁹⁹·exp(−x)/199!)": (log(x**199 * exp(-x) / factorial(199)), [210.0, 1e4, 1e-8]),
     "C(2000, 600)·x⁶⁰⁰·(1 − x)¹⁴⁰⁰": (binomial(2000, 600) * x**600 * (1 - x) ** 1400, [0.31, 0.2]),
     "C(200, 60)·x⁶⁰·(1 − x)¹⁴⁰": (binomial(200, 60) * x**60 * (1 - x) ** 140, [0.31]),
     "10⁴⁰⁰·x⁶⁰⁰·exp(−y²)": (Integer(10) ** 400 * x**600 * exp(-(y**2)), [(0.1, 1.0), (-0.2, 2.0)]),
@@ -202,6 +210,14 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "(exp − 1)/(exp + 1)": ((exp(2 * x) - 1) / (exp(3 * x) + 1), HYPERBOLIC),
     "exp·cosh": (exp(-x) * cosh(x), [1e-9, 0.3, 40.0, 400.0]),
     "exp·sinh": (exp(-(x**2)) * sinh(3 * x), [1e-9, 0.3, -3.0, 20.0, 300.0]),
+    "x·cosh(x)/sinh(2x)": (x * cosh(x) / sinh(2 * x), BESIDE_0),
+    "x·exp(x)/sinh(x)": (x * exp(x) / sinh(x), BESIDE_0),
+    "x·exp(x)/sinh(2x)": (x * exp(x) / sinh(2 * x), BESIDE_0),
+    "cosh(x)·tanh(x)/sinh(2x)": (cosh(x) * tanh(x) / sinh(2 * x), BESIDE_0),
+    "exp(−x)·sinh(x)/x": (exp(-x) * sinh(x) / x, BESIDE_0),
+    "cosh(x)/(sinh(2x)·tanh(x))": (cosh(x) / (sinh(2 * x) * tanh(x)), BESIDE_0[1:]),
+    "exp·sinh/sinh": (exp(x) * sinh(2 * x) / sinh(3 * x), BESIDE_0),
+    "x·cosh(a·x)/sinh(2a·x)": (x * cosh(a * x) / sinh(2 * a * x), [(1, 1e-10), (0.3, 1e-5), (40, 3), (1e-9, 1e3)]),
     "a wave at a depth": (cosh(a * (x + y)) / cosh(a * y), [(1, -0.25, 0.5), (2, -300, 600), (1, -3, 1000)]),
     "a wave's other part": (sinh(a * (x + y)) / sinh(a * y), [(1, -0.25, 0.5), (2, -300, 600), (1e-9, -1, 2)]),
     "log(1 − exp(−exp))": (log(1 - exp(-exp(y))), [-300.0, -40.0, -20.0, -0.1, 0.1, 3.0]),
