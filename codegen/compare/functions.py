@@ -65,7 +65,7 @@ FORMULAS: Mapping[str, Tested] = {
     ),
     "log(φ/Φ)": Tested(
         lambda x: sympy.log(sympy.exp(-(x**2) / 2) / (1 + sympy.erf(x / sympy.sqrt(2)))),
-        Points((-4.4, -1.9, -0.62, 0.2, 1.9), (-30.0, 40.0, *NAN)),
+        Points((-0.62, 0.2, 0.62, 1.9, 4.4), (40.0, *NAN)),
     ),
     "log sinh": Tested(lambda x: sympy.log(sympy.sinh(x)), Points(POSITIVE, (1e-8, 800.0, 1e6, *NAN))),
     "T·log(exp(c/T) − 1)": Tested(lambda x: x * sympy.log(sympy.exp(3 / x) - 1), Points(POSITIVE, (1e-5, 1e3, *NAN))),

@@ -11,7 +11,7 @@ import numba.core.config
 import pytest
 
 import codegen
-from codegen import Index
+from codegen import EmitError, Index
 from codegen.export import Request, c_files
 from tests.codegen.checkpoint.graphs import LONG, M, N, apart, assert_same, field, programs, recurrence, sines, ways
 from tests.codegen.networks import random_values
@@ -24,7 +24,9 @@ pytestmark = pytest.mark.values
 
 QUICK = ("each step's own", "a solution each step", "curvature")
 FEW = ("two steps back", "two steps from the end", "two layers", "any length", "alone", "in two directions", "a field")
-READABLE = (*CASES, "two layers", "all steps", "a field", "curvature of a field")
+WHOLE = "functions of all later steps"
+"""Each step reads all that come after it: what these compute is kept."""
+READABLE = (*(c for c in CASES if c != WHOLE), "two layers", "all steps", "a field", "curvature of a field")
 
 
 @pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(7, marks=pytest.mark.slow)])
@@ -37,6 +39,11 @@ def test_the_readable_program_computes_the_same_bits(case: str, every: int, monk
         whole, blocks = programs(graph, way, every)
         assert blocks.statements != whole.statements
         assert_same(by_python(blocks, values), by_python(whole, values))
+
+
+def test_what_every_step_reads_is_not_computed_again() -> None:
+    with pytest.raises(EmitError, match=r"checkpoint: 'u', which the way back reads, is kept for all steps"):
+        programs(CASES[WHOLE], ways(CASES[WHOLE])[0], 2)
 
 
 @pytest.mark.parametrize("case", [c if c in QUICK else pytest.param(c, marks=pytest.mark.slow) for c in LONG])
