@@ -75,12 +75,11 @@ def in_one_exponential(node: Mul) -> Expr | None:
     front = S.One
     for factor in others:
         base, power = factor.as_base_exp()
-        ratio = base.func in RATIOS and isinstance(power, Integer)
-        zero = base.args[0] ** (RATIOS[base.func] * power) if ratio else factor
+        k = RATIOS[base.func] * power if base.func in RATIOS and isinstance(power, Integer) else None
+        zero = factor if k is None else base.args[0] ** k
         if not any((zeros.get(b, S.Zero) * n).is_negative for b, n in zero.as_powers_dict().items()):
             number *= factor
-        elif ratio:
-            k = RATIOS[base.func] * power
+        elif k is not None:
             parts += [(SINH, k, base.args[0]), (COSH, -k, base.args[0])]
         else:
             front *= factor
@@ -96,8 +95,9 @@ def _power_of_scale(factor: Expr) -> Power | None:
 def _may_leave(scaled: Sequence[Power], exponent: Expr) -> bool:
     """Whether a factor may be infinite where another one is 0; exp(a) may beside one of the same terms."""
     growing = [base for base, power in scaled if (base.func in OVERFLOWING) == bool(power.is_positive)]
-    if exponent == 0 or (growing and len(growing) < len(scaled)):
-        return bool(growing) and len(growing) < len(scaled)
+    mixed = 0 < len(growing) < len(scaled)
+    if exponent == 0 or mixed:
+        return mixed
     terms = _terms([exponent])
     related = not terms.isdisjoint(_terms(base.args[0] for base, _ in scaled))
     return related or any(isinstance(base, (cosh, sinh)) for base in growing)

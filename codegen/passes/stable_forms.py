@@ -164,7 +164,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     accurate_beta: log_beta,
     beta: log_beta,
     beta_by_gammas: log_beta,
-    besseli: lambda n, x: _log_besseli(n, x),
+    besseli: _log_besseli,
     besseli_over_power: lambda n, x: log_bessel(n, x) - log(2**n * factorial(n)),
     by_logarithm: lambda condition, logarithm, product: select(condition, logarithm, log(product)),
     cosh: log_cosh,
