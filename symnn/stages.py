@@ -20,6 +20,7 @@ from sympy.core.basic import Basic
 from codegen import CompiledFunction, Index, Variable, compile, from_expressions, sample_extent
 from codegen.cached import cached_property
 from codegen.walk import replace as substituted
+from symnn.beginnings import ALL
 from symnn.errors import DataError, SpecError
 from symnn.given import called
 from symnn.least_squares import LeastSquares, Rows
@@ -34,7 +35,6 @@ MOST_BYTES = 1 << 31
 """Of J, which is decomposed as a whole."""
 SHORTEST = 1e-3
 """The part of δ below which no lower loss is looked for."""
-ALL = "all unknowns"
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,7 +25,7 @@ from codegen.functions.formulas import bose, csch, sech
 from codegen.functions.kinks import absolute, held, maximum, relu, select, sign, stop_gradient
 from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
-from codegen.functions.series import horner
+from codegen.functions.series import horner, in_pairs
 from codegen.functions.smooth import (
     damped_power,
     expm1,
@@ -204,16 +204,13 @@ class weighted_log_sum_exp(Composite):  # noqa: N801
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
         shift, total = _shifted(arguments)
-        terms = list(zip(arguments[::2], arguments[1::2]))
+        terms = in_pairs(arguments)
         others = [c * exp(x) for c, x in terms if (c, x) != (1, 0)]
         far = shift + log(total)
         return far if len(others) == len(terms) else select(shift - 1, far, log1p(Add(*others)))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        slopes = [
-            weighted_part(x, *self.args) * (c * x.diff(symbol) + c.diff(symbol))
-            for c, x in zip(self.args[::2], self.args[1::2])
-        ]
+        slopes = [weighted_part(x, *self.args) * (c * x.diff(symbol) + c.diff(symbol)) for c, x in in_pairs(self.args)]
         return Add(*slopes)
 
 
@@ -232,15 +229,14 @@ class weighted_part(Composite):  # noqa: N801
         x, *arguments = self.args
         dx = x.diff(symbol)
         terms = [
-            weighted_part(a, *arguments) * (c * (dx - a.diff(symbol)) - c.diff(symbol))
-            for c, a in zip(arguments[::2], arguments[1::2])
+            weighted_part(a, *arguments) * (c * (dx - a.diff(symbol)) - c.diff(symbol)) for c, a in in_pairs(arguments)
         ]
         return self * Add(*terms)
 
 
 def _shifted(arguments: Sequence[Expr]) -> tuple[Expr, Expr]:
     """The largest xᵢ + log |cᵢ|, and Σ cᵢ·exp(xᵢ) without it."""
-    terms = list(zip(arguments[::2], arguments[1::2]))
+    terms = in_pairs(arguments)
     shift = stop_gradient(maximum(*[x + (log(absolute(c)) if c not in (1, -1) else 0) for c, x in terms]))
     return shift, Add(*[c * exp(x - shift) for c, x in terms])
 
@@ -362,8 +358,8 @@ class sinh_part(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         x, *arguments = self.args
-        own = next(c for c, a in _pairs(arguments) if a == x)
-        others = [(c, a) for c, a in _pairs(arguments) if a != x]
+        own = next(c for c, a in in_pairs(arguments) if a == x)
+        others = [(c, a) for c, a in in_pairs(arguments) if a != x]
         beside = own * cosh_part(Integer(0), *arguments) ** 2
         beside += cosh_part(x, *arguments) * Add(*[c * cosh_part(a, *arguments) for c, a in others])
         turned = [c * sinh_part(a, *arguments) * a.diff(symbol) for c, a in others]
@@ -385,19 +381,15 @@ class cosh_part(Composite):  # noqa: N801
 
 
 def _slope_of_log_sum_cosh(arguments: Sequence[Expr], symbol: Expr) -> Expr:
-    slopes = [(c, x, x.diff(symbol)) for c, x in _pairs(arguments)]
+    slopes = [(c, x, x.diff(symbol)) for c, x in in_pairs(arguments)]
     return Add(*[c * sinh_part(x, *arguments) * slope for c, x, slope in slopes if slope != 0])
 
 
 def _hyperbolic_total(arguments: Sequence[Expr]) -> tuple[Expr, Expr]:
     """The largest |xᵢ|, and Σ cᵢ·cosh(xᵢ) divided by its exponential."""
-    sizes = [absolute(x) for _, x in _pairs(arguments)]
+    sizes = [absolute(x) for _, x in in_pairs(arguments)]
     shift = stop_gradient(maximum(*sizes))
-    return shift, Add(*[c * exp(s - shift) * (1 + exp(-2 * s)) / 2 for (c, _), s in zip(_pairs(arguments), sizes)])
-
-
-def _pairs(arguments: Sequence[Expr]) -> list[tuple[Expr, Expr]]:
-    return list(zip(arguments[::2], arguments[1::2]))
+    return shift, Add(*[c * exp(s - shift) * (1 + exp(-2 * s)) / 2 for (c, _), s in zip(in_pairs(arguments), sizes)])
 
 
 class log_tanh(Composite):  # noqa: N801

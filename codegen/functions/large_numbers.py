@@ -14,9 +14,10 @@ from itertools import chain, combinations
 from sympy import Add, Expr, Float, Integer, Mul, Number, Pow, Rational, S, exp, expand, gamma, log
 from sympy.core.basic import Basic
 
-from codegen.functions.densities import by_logarithm, exponential, log_dirichlet_density, log_gamma_density
+from codegen.functions.densities import DIGITS, by_logarithm, exponential, log_dirichlet_density, log_gamma_density
 from codegen.functions.kinks import absolute, minimum, select
 from codegen.functions.primitive import Composite
+from codegen.functions.series import in_pairs
 from codegen.functions.smooth import log1p
 
 __all__ = ["has_large_number", "log_of_product", "logarithmic_product", "without_large_number"]
@@ -25,8 +26,6 @@ RANGE, NARROW = 960, 120
 """Numbers up to 2^±RANGE are float64, those up to 2^±NARROW are float32 too."""
 MOST = 10**4
 """Up to this power densities are looked for, of which the factorial is made."""
-DIGITS = 20
-"""Of the logarithm of a number, which is a number too."""
 
 
 class logarithm_of_powers(Composite):  # noqa: N801 - functions keep their mathematical names
@@ -34,7 +33,7 @@ class logarithm_of_powers(Composite):  # noqa: N801 - functions keep their mathe
 
     @classmethod
     def formula(cls, logarithm: Expr, *powers: Expr) -> Expr:
-        return Add(logarithm, *[n * _log_size(b, n) for b, n in zip(powers[::2], powers[1::2])])
+        return Add(logarithm, *[n * _log_size(b, n) for b, n in in_pairs(powers)])
 
 
 class logarithmic_product(Composite):  # noqa: N801
@@ -60,7 +59,7 @@ def log_of_product(logarithm: Expr, *powers: Expr) -> Expr:
 
 
 def _sign(*powers: Expr) -> Expr:
-    odd = [b for b, n in zip(powers[::2], powers[1::2]) if n.is_Integer and n % 2]
+    odd = [b for b, n in in_pairs(powers) if n.is_Integer and n % 2]
     return Mul(*[select(b, Integer(1), Integer(-1)) for b in odd])
 
 

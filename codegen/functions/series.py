@@ -7,7 +7,7 @@ from functools import lru_cache, reduce
 
 from sympy import Dummy, Expr, Integer
 
-__all__ = ["convolved", "derivative", "horner"]
+__all__ = ["convolved", "derivative", "horner", "in_pairs"]
 
 
 def horner(coefficients: Sequence[Expr], x: Expr) -> Expr:
@@ -18,6 +18,11 @@ def horner(coefficients: Sequence[Expr], x: Expr) -> Expr:
     x*(3*x + 2) + 1
     """
     return reduce(lambda value, c: c + x * value, reversed(coefficients[:-1]), coefficients[-1])
+
+
+def in_pairs(arguments: Sequence[Expr]) -> list[tuple[Expr, Expr]]:
+    """c₁ and x₁, c₂ and x₂, … of functions that have them one after the other."""
+    return list(zip(arguments[::2], arguments[1::2]))
 
 
 def convolved(found: Sequence[Expr]) -> Expr:

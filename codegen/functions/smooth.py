@@ -11,6 +11,7 @@ from codegen.functions import arrays
 from codegen.functions.kinks import absolute, clip, maximum, relu, select, sign, stop_gradient
 from codegen.functions.operation import EVERYWHERE, EXPONENTIAL, INF, NAN, WITH_ZERO, Ends, Operation, Points
 from codegen.functions.primitive import Composite, Primitive
+from codegen.functions.series import in_pairs
 
 
 def _sigmoid(x: Expr) -> Expr:
@@ -287,7 +288,7 @@ class weighted_norm(Composite):  # noqa: N801
     @classmethod
     def formula(cls, n: Expr, *arguments: Expr) -> Expr:
         # As sums of ±(|c|^(1/n)·x)ⁿ, so that 0 times what is infinite is 0.
-        roots = [(sign(c), absolute(c) ** (1 / n) * x) for c, x in _pairs(arguments)]
+        roots = [(sign(c), absolute(c) ** (1 / n) * x) for c, x in in_pairs(arguments)]
         size = stop_gradient(maximum(*[absolute(root) for _, root in roots]))
         negative = [c.is_negative if c.is_number else None for c in arguments[::2]]
         if n == 2 and len(negative) == 2 and {*negative} == {False, True}:
@@ -301,7 +302,7 @@ class weighted_norm(Composite):  # noqa: N801
         return Add(
             *[
                 weighted_share(x, *self.args) ** (n - 1) * (c * x.diff(symbol) + x * c.diff(symbol) / n)
-                for c, x in _pairs(arguments)
+                for c, x in in_pairs(arguments)
             ]
         )
 
@@ -320,14 +321,10 @@ class weighted_share(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         x, n, *arguments = self.args
-        parts = [(weighted_share(a, *self.args[1:]), c, a) for c, a in _pairs(arguments)]
+        parts = [(weighted_share(a, *self.args[1:]), c, a) for c, a in in_pairs(arguments)]
         turned = Add(*[c * q ** (n - 1) * (q * x.diff(symbol) - self * a.diff(symbol)) for q, c, a in parts])
         by_weights = Add(*[q**n * c.diff(symbol) for q, c, _ in parts])
         return turned / weighted_norm(*self.args[1:]) - self * by_weights / n
-
-
-def _pairs(arguments: Sequence[Expr]) -> list[tuple[Expr, Expr]]:
-    return list(zip(arguments[::2], arguments[1::2]))
 
 
 # --- slopes of what grows linearly --------------------------------------------------------------------------------
