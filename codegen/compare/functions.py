@@ -121,6 +121,12 @@ FORMULAS: Mapping[str, Tested] = {
         lambda x: f.direction_cosine(x, x, x / 2 - 1), Points(special=(*SMALL, 1e150, -1e150, *NAN))
     ),
     "√(c·x² + y²)": Tested(lambda x: sympy.sqrt(x * (x - 1) ** 2 + x**2), Points(POSITIVE, (1e150, *NAN))),
+    "log |x|": Tested(lambda x: sympy.log(x**2), Points(special=(*SMALL[1:], 1e200, -1e200, *NAN))),
+    "log |1 + x|": Tested(lambda x: sympy.log((1 + x) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
+    "log(x⁵·(1 − x)⁷)": Tested(
+        lambda x: sympy.log(x**5 * (1 - x) ** 7), Points((0.0078125, 0.31, 0.62, 0.9), (1e-100, -1e-100, *NAN))
+    ),
+    "log(xᵃ)": Tested(lambda x: sympy.log((1 + x**2) ** (x - 1) * x**4), Points()),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), Points()),
     "xlog1py": Tested(lambda x: f.xlog1py(x - 1, x**2), Points(special=(*SMALL, 1.0, *LARGE, *NAN))),

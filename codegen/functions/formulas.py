@@ -9,7 +9,7 @@ from codegen.functions.gaussian import normal_cdf
 from codegen.functions.kinks import absolute, clip, floor, select, sign
 from codegen.functions.operation import BEYOND, ENDS, EVERYWHERE, LARGE, NAN, SMALL, WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Composite
-from codegen.functions.smooth import expm1, log1p, sigmoid, softplus
+from codegen.functions.smooth import expm1, log1p, log_size, sigmoid, softplus
 
 
 class leaky_relu(Composite):  # noqa: N801
@@ -277,6 +277,16 @@ class xlog1py(XLog):  # noqa: N801
 
     logarithm = log1p
     pole = -1
+
+
+class xlog_size(XLog):  # noqa: N801
+    """x·log |y|, and 0 where x is 0.
+
+    >>> xlog_size("x", "y").diff("x"), xlog_size(0.5, -0.25).evalf(8)
+    (log_size(y), -0.69314718)
+    """
+
+    logarithm = log_size
 
 
 class InverseOfReciprocal(Composite):

@@ -15,12 +15,12 @@ from sympy import Add, Expr, Float, Integer, Mul, Number, Pow, Rational, S, exp,
 from sympy.core.basic import Basic
 
 from codegen.functions.densities import DIGITS, by_logarithm, exponential, log_dirichlet_density, log_gamma_density
-from codegen.functions.kinks import absolute, minimum, select
+from codegen.functions.kinks import minimum, select
 from codegen.functions.primitive import Composite
 from codegen.functions.series import in_pairs
-from codegen.functions.smooth import log1p
+from codegen.functions.smooth import log_size
 
-__all__ = ["has_large_number", "log_of_product", "logarithmic_product", "without_large_number"]
+__all__ = ["has_large_number", "logarithmic_product", "without_large_number"]
 
 RANGE, NARROW = 960, 120
 """Numbers up to 2^±RANGE are float64, those up to 2^±NARROW are float32 too."""
@@ -33,7 +33,7 @@ class logarithm_of_powers(Composite):  # noqa: N801 - functions keep their mathe
 
     @classmethod
     def formula(cls, logarithm: Expr, *powers: Expr) -> Expr:
-        return Add(logarithm, *[n * _log_size(b, n) for b, n in in_pairs(powers)])
+        return Add(logarithm, *[n * (log_size(b) if n.is_Integer else log(b)) for b, n in in_pairs(powers)])
 
 
 class logarithmic_product(Composite):  # noqa: N801
@@ -53,20 +53,9 @@ class logarithmic_product(Composite):  # noqa: N801
         return slope
 
 
-def log_of_product(logarithm: Expr, *powers: Expr) -> Expr:
-    """The logarithm of such a product, which is nan where that is negative."""
-    return logarithm_of_powers(logarithm, *powers) + log(_sign(*powers))
-
-
 def _sign(*powers: Expr) -> Expr:
     odd = [b for b, n in in_pairs(powers) if n.is_Integer and n % 2]
     return Mul(*[select(b, Integer(1), Integer(-1)) for b in odd])
-
-
-def _log_size(b: Expr, n: Expr) -> Expr:
-    """log |b|, of what may be negative only where that has a power."""
-    size = log(absolute(b) if n.is_Integer else b)
-    return select(b, log1p(b - 1), size) if 1 in Add.make_args(b) else size
 
 
 def without_large_number(product: Mul) -> Expr | None:

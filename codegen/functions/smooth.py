@@ -250,6 +250,46 @@ class reciprocal_of_squares(Composite):  # noqa: N801
         return -2 * self * _shares(self.args, symbol)
 
 
+class log_size(Composite):  # noqa: N801
+    """log |x|, with derivative 1/x.
+
+    >>> log_size("x").diff("x"), log_size("x + 1"), log_size(-2).evalf(8)
+    (1/x, log1p_size(x), 0.69314718)
+    """
+
+    nargs = 1
+
+    @classmethod
+    def eval(cls, x: Expr) -> Expr | None:
+        return log1p_size(x - 1) if 1 in Add.make_args(x) and x != 1 else None
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return log(absolute(x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return x.diff(symbol) / x
+
+
+class log1p_size(Composite):  # noqa: N801
+    """log |1 + x|, with derivative 1/(1 + x).
+
+    >>> log1p_size("x").diff("x"), log1p_size(-3).evalf(8)
+    (1/(x + 1), 0.69314718)
+    """
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        return log1p(select(1 + x, x, -2 - x))
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        (x,) = self.args
+        return x.diff(symbol) / (1 + x)
+
+
 class log1p_of_squares(Composite):  # noqa: N801
     """log(1 + x₁² + x₂² + …), where the squares are out of range too, with derivative 2·Σ xⱼ·dxⱼ/(1 + …).
 

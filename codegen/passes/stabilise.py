@@ -16,6 +16,7 @@ from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.ir.names import Names
 from codegen.passes import tails
+from codegen.passes.logged_powers import is_long
 from codegen.passes.norms import directed, is_norm
 from codegen.passes.stable_forms import (
     GROWING,
@@ -279,7 +280,7 @@ OUT_OF_RANGE = frozenset({*tails.LOGARITHMS_OF_TAILS, by_logarithm, gamma_densit
 
 
 def _saturates(body: Expr, maxima: Set[Cell]) -> bool:
-    if any(factor.func in OUT_OF_RANGE for factor in Mul.make_args(body)):
+    if any(factor.func in OUT_OF_RANGE for factor in Mul.make_args(body)) or is_long(body):
         return True
     if isinstance(body, Mul):
         return any(cell_of(r) in maxima for f in body.args if isinstance(f, exp) for r in references(f))

@@ -108,7 +108,7 @@ from codegen.functions.improvement import improvement, log_improvement
 from codegen.functions.incomplete import generalised_exponential_integral, upper_gamma
 from codegen.functions.integrals import exponential_integral, hyperbolic_sine_integral
 from codegen.functions.lambert import lambert_w_of_exponential
-from codegen.functions.large_numbers import log_of_product, logarithmic_product
+from codegen.functions.large_numbers import logarithmic_product
 from codegen.functions.powers import is_reciprocal, is_whole
 from codegen.functions.quotients import OVER_POWERS, exp_remainder
 from codegen.functions.ratios import (
@@ -124,9 +124,11 @@ from codegen.functions.ratios import (
     remainder_over_square,
 )
 from codegen.functions.scaled import exponential_product, log_sinh, logarithm_of_product, vanishing_product
+from codegen.functions.series import in_pairs
 from codegen.functions.special import besseli, besselj, besselk, beta, lambert_w, wright_omega
 from codegen.passes.densities import density
 from codegen.passes.half_orders import of_half_order
+from codegen.passes.logged_powers import log_of_powers, logarithms
 from codegen.passes.norms import directed, factored, log1p_squared, norm, over_squares, weighted
 from codegen.passes.overflowing import in_one_exponential
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
@@ -181,7 +183,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     improvement: log_improvement,
     inverse_erfcx: lambda x: -log_erfcx(x),
     regularised_upper_gamma: log_upper_gamma,
-    logarithmic_product: log_of_product,
+    logarithmic_product: lambda l, *powers: Add(l, *logarithms([*in_pairs(powers)])),
     sigmoid: log_sigmoid,
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -447,7 +449,7 @@ def _difference_of_exponentials(total: Add) -> tuple[Expr, Expr] | None:
 
 
 def _log_of_product(argument: Expr) -> Expr | None:
-    """log(c·f(a)); log(c·x²) = log c + 2·log|x|; log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``."""
+    """log(c·f(a)); log(f(a)ⁿ·x) = n·g(a) + log(rest(a)ⁿ·x) for the f of ``GROWTH``; of powers a sum of logarithms."""
     number, product = argument.as_coeff_Mul()
     if number.is_positive and product.func in LOGARITHMS:
         return log(number) + LOGARITHMS[product.func](*product.args)
@@ -457,8 +459,6 @@ def _log_of_product(argument: Expr) -> Expr | None:
             return log(number) + power * LOGARITHMS[base.func](absolute(base.args[0]))
         if isinstance(base, expm1):
             return log(number) + power * log_distance_from_1(base.args[0])
-        if not _grows(base):
-            return log(number) + power * _stable_log(absolute(base))
     growths: list[Expr] = []
     factors: list[Expr] = []
     for factor in Mul.make_args(argument):
@@ -472,7 +472,10 @@ def _log_of_product(argument: Expr) -> Expr | None:
             factors.append(rest**power)
         else:
             factors.append(factor)
-    return Add(*growths, _stable_log(Mul(*factors))) if growths else None
+    if growths:
+        return Add(*growths, _stable_log(Mul(*factors)))
+    terms = log_of_powers(argument, _stable_log)
+    return None if terms is None else Add(*terms)
 
 
 def _is_divided(others: Expr, base: Expr, power: Integer) -> bool:

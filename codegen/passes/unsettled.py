@@ -53,7 +53,7 @@ DEEP = 3
 INSIDE = 64
 """So many parts of an exponent are looked at."""
 SATURATING = frozenset({tanh, sigmoid})
-LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, *SIGNED, hypot})
+LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, *SIGNED, hypot, smooth.power})
 """Factors that a logarithm is taken of otherwise."""
 LOGGED_1P = frozenset({exp, sigmoid, *LOGARITHMS_OF_COMPLEMENTS})
 SUMMED = frozenset({exp, cosh, *COMPLEMENTS, *INTERCEPTS})
@@ -531,11 +531,10 @@ def _log(nodes: Nodes, node: Node) -> bool:
         return False
     if nodes.heads[argument] is Add:
         return is_logged_otherwise(nodes, argument) or _is_norm(nodes, argument) or has_one(nodes, argument)
-    number, rest = nodes.parted(argument)
-    _, power = nodes.as_power(rest)
-    if power == -1 or (power != 1 and power.is_Integer and power % 2 == 0 and number.is_positive):
+    found = list(factors(nodes, argument))
+    if any(abs(power) != 1 for _, power in found) or all(power == -1 for _, power in found):
         return True
-    return any(nodes.heads[base] in LOGGED for base, _ in factors(nodes, argument))
+    return any(nodes.heads[base] in LOGGED for base, _ in found)
 
 
 def is_logged_otherwise(nodes: Nodes, total: Node) -> bool:
