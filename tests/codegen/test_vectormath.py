@@ -107,7 +107,6 @@ TABLE = {kind.__name__: function for kind, function in FORMS.items()}
 
 #: Functions of several arguments and those with kinks: arguments, value.
 CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
-    "absolute": (((-2,), 2), ((-0.0,), 0), ((-INF,), INF)),
     "floor": (((-0.5,), -1), ((-0.0,), -0.0), ((2,), 2), ((INF,), INF), ((NAN,), NAN)),
     "modulo": (
         ((5, 3), 2),
@@ -118,7 +117,6 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
         ((1, 0), NAN),
         ((INF, 1), NAN),
     ),
-    "nought": (((5,), 0), ((-INF,), 0), ((NAN,), NAN)),
     "hypot": (
         *(((3 * scale, -4 * scale), 5 * scale) for scale in (1, 2.0**100, 2.0**-100)),
         ((0, 0), 0),
@@ -133,6 +131,8 @@ CHOICES: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
 
 #: Those that a row describes as instructions, which are tried inside a compiled function.
 WRITTEN: Mapping[str, tuple[tuple[tuple[float, ...], float], ...]] = {
+    "absolute": (((-2,), 2), ((-0.0,), 0), ((-INF,), INF)),
+    "nought": (((5,), 0), ((-INF,), 0), ((NAN,), NAN)),
     "relu": (((-2,), 0), ((0,), 0), ((3,), 3), ((NAN,), NAN), ((INF,), INF)),
     "step": (((-2,), 0), ((0,), 0), ((3,), 1), ((NAN,), 0)),
     "sign": (((-2,), -1), ((0,), 0), ((-0.0,), -0.0), ((3,), 1), ((NAN,), NAN)),
