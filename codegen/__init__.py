@@ -56,7 +56,7 @@ with made_to_stay():
     from codegen.schedule.target import Target
 
 if TYPE_CHECKING:
-    from codegen.export import write_c, write_javascript, write_object
+    from codegen.export import write_c, write_javascript, write_object, write_webassembly
     from codegen.programs import NonlinearProgram
     from codegen.solvers import FlatFunction, low_level_callable
 
@@ -131,10 +131,7 @@ _HOMES = {
     "FlatFunction": "codegen.solvers",
     "NonlinearProgram": "codegen.programs",
     "low_level_callable": "codegen.solvers",
-    "write_c": "codegen.export",
-    "write_javascript": "codegen.export",
-    "write_object": "codegen.export",
-    "write_webassembly": "codegen.export",
+    **{name: "codegen.export" for name in __all__ if name.startswith("write_")},
 }
 
 if not TYPE_CHECKING:  # a checker would believe every name

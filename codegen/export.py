@@ -8,9 +8,10 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -31,8 +32,12 @@ from codegen.walk import Extent, length, lengths_in, postorder
 
 if TYPE_CHECKING:
     from codegen.emit.c.function import CFunction
-    from codegen.emit.javascript.writer import JavaScriptFunction
     from codegen.emit.vector.table import Table
+
+    write_c: Writer
+    write_javascript: Writer
+    write_object: Writer
+    write_webassembly: Writer
 
 C_WAYS = tuple(name for name in PORTABLE.ways if name != "blas")
 """C has no BLAS."""
@@ -41,172 +46,91 @@ Files = dict[str, str | bytes]
 """What is to be written, by the names of the files."""
 
 
-def write_c(
-    graph: Graph,
-    directory: str | os.PathLike[str],
-    *,
-    name: str = "model",
-    dtype: DTypeLike = "float64",
-    schedule: ScheduleName = "auto",
-    pack: Mapping[str, str | Sequence[str]] | None = None,
-    constants: Mapping[str, ArrayLike] | None = None,
-    example: Mapping[str, ArrayLike] | None = None,
-    checkpoint: Checkpoint = None,
-) -> tuple[Path, ...]:
-    """Write a graph as one C99 function, ``name.c`` and ``name.h``; gives the paths of the files.
+@dataclass(frozen=True)
+class Machine:
+    """For what machine code is: one that the request names unless it is named here, and whether it is linked."""
 
-    The header says formulas, shapes, operations and how it is called: ``int name(extents, inputs, outputs,
-    workspace)``, arrays flat, numbers by value, outputs by pointer, labels int64. It needs libm alone and allocates
-    nothing. ``pack`` and ``checkpoint`` are as for :func:`codegen.compile`. ``constants`` are inputs whose values
-    stand in the file. ``example`` are values of the other inputs: with it come ``name_test.c``, a program that compares
-    the function at these values with the compiled one and ends with status 1 if they differ, and a ``CMakeLists.txt``.
+    triple: str | None = None
+    linked: bool = False
 
-    The directory is made if need be. All files are written, or none: what is there under their names stays until all
-    texts are made, and so does a ``CMakeLists.txt`` that is somebody else's. ``name`` and the names in the graph are
-    turned into identifiers that are safe: what C's libraries or CMake have gets an underscore behind it. Raises
-    :class:`EmitError` for what :func:`codegen.compile` raises it for, for functions that are SciPy's (Bessel functions
-    and others), and for constants and examples that do not fit.
 
-    >>> from codegen import from_expressions, gradient
-    >>> from sympy import symbols
-    >>> a, b = symbols("a b")
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     header, source = write_c(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
-    ...     print(header.read_text().split("*/")[-1])
-    int product(
-        double a,
-        double b,
-        double *e,
-        double *de_da,
-        double *de_db);
-    <BLANKLINE>
-    #ifdef __cplusplus
-    }
-    #endif
-    <BLANKLINE>
-    #endif
-    <BLANKLINE>
+@dataclass(frozen=True)
+class Written:
+    """What graphs are written as: a row a target.
+
+    Its module has ``ABOUT``, the docstring of the function that writes it, ``function(program, layout, dtype, name,
+    constants, work)``, which describes what is written, ``files(function, notes)`` and ``tests(function, values,
+    expected)``; of a language besides its name, ``LANGUAGE``, and ``refused(node)``, what a user calls a function that
+    it does not have. Of machine code ``files`` gets the code and the machine too, and the module names ``IMPORTS`` and
+    the ``LIMIT`` of its memory if it is linked.
     """
-    return write_together(
-        directory, c_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint))
-    )
+
+    module: str
+    machine: Machine | None = None
+    """Whether it is vector code, for a machine, and not a text for a compiler."""
 
 
-def write_object(
-    graph: Graph,
-    directory: str | os.PathLike[str],
-    *,
-    name: str = "model",
-    dtype: DTypeLike = "float64",
-    schedule: ScheduleName = "auto",
-    pack: Mapping[str, str | Sequence[str]] | None = None,
-    constants: Mapping[str, ArrayLike] | None = None,
-    example: Mapping[str, ArrayLike] | None = None,
-    triple: str | None = None,
-    checkpoint: Checkpoint = None,
-) -> tuple[Path, ...]:
-    """Write the vector code of a graph as a relocatable object file, ``name.o`` and ``name.h``; no compiler is needed.
-
-    The function has the calling convention of C on that platform and the parameters that :func:`write_c` gives it; only
-    its workspace has another size. ``triple`` names another machine than the one at hand, with no more than the
-    instructions that every processor of its kind has: ``x86_64-…``, ``aarch64-…``, ``riscv64-…`` or ``wasm32-…``. Where
-    these have no fused multiply-add, of x86_64 libm's is called and the code is slow, C is better there; of wasm32 the
-    product is rounded too. The code is position-independent and calls at most functions of libm, ``memcpy``,
-    ``memset`` and the run-time support of the platform's compilers. Everything else is as for :func:`write_c`.
-
-    Raises :class:`EmitError` for what :func:`write_c` raises it for, for a triple that is not known, and for a graph
-    that has no vector form.
-
-    >>> from codegen import from_expressions
-    >>> from sympy import symbols
-    >>> a, b = symbols("a b")
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     files = write_object(from_expressions({"e": a * b}, [a, b]), folder, name="product")
-    ...     sorted(file.name for file in files)
-    ['product.h', 'product.o']
-    """
-    request = Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)
-    return write_together(directory, object_files(request, triple))
+TARGETS: Mapping[str, Written] = {
+    "c": Written("codegen.emit.c.files"),
+    "object": Written("codegen.emit.c.object", Machine()),
+    "javascript": Written("codegen.emit.javascript.files"),
+    "webassembly": Written("codegen.emit.javascript.webassembly", Machine("wasm32-unknown-unknown", linked=True)),
+}
+"""By what follows ``write_`` in the name of the function."""
 
 
-def write_javascript(
-    graph: Graph,
-    directory: str | os.PathLike[str],
-    *,
-    name: str = "model",
-    dtype: DTypeLike = "float64",
-    schedule: ScheduleName = "auto",
-    pack: Mapping[str, str | Sequence[str]] | None = None,
-    constants: Mapping[str, ArrayLike] | None = None,
-    example: Mapping[str, ArrayLike] | None = None,
-    checkpoint: Checkpoint = None,
-) -> tuple[Path, ...]:
-    """Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.
+class Writer(Protocol):
+    """A function of this module that writes a graph as one of the targets."""
 
-    It exports the function ``name(extents, inputs, outputs, workspace)`` over flat typed arrays, outputs that are
-    numbers in arrays of one; ``run({input: …})``, which makes the arrays and gives the outputs by name;
-    ``ARGUMENTS``, ``RESULTS``, ``workspaceSize``. Arithmetic is in float64; with ``dtype="float32"`` arrays are
-    Float32Array, and what is stored in them is rounded. With ``example`` comes a self-test for Node, ``name_test.mjs``.
-    Everything else is as for :func:`write_c`, but that special functions other than erf and erfc are refused too.
+    __name__: str
 
-    >>> from codegen import from_expressions, gradient
-    >>> from sympy import symbols
-    >>> a, b = symbols("a b")
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     (module,) = write_javascript(gradient(from_expressions({"e": a * b}, [a, b]), "e"), folder, name="product")
-    ...     text = module.read_text()
-    >>> print(text[text.index("export function product") : text.index("/** Lengths that are sums")])
-    export function product(a, b, e, de_da, de_db) {
-        // e = a*b
-        const t0 = a*b;
-        // de/da = b
-        const t1 = b;
-        // de/db = a
-        const t2 = a;
-        e[0] = t0;
-        de_da[0] = t1;
-        de_db[0] = t2;
-        return 0;
-    }
-    <BLANKLINE>
-    <BLANKLINE>
-    """
-    return write_together(
-        directory,
-        javascript_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)),
-    )
+    def __call__(
+        self,
+        graph: Graph,
+        directory: str | os.PathLike[str],
+        *,
+        name: str = "model",
+        dtype: DTypeLike = "float64",
+        schedule: ScheduleName = "auto",
+        pack: Mapping[str, str | Sequence[str]] | None = None,
+        constants: Mapping[str, ArrayLike] | None = None,
+        example: Mapping[str, ArrayLike] | None = None,
+        checkpoint: Checkpoint = None,
+        triple: str | None = None,
+    ) -> tuple[Path, ...]:
+        """Write it into a directory; gives the paths of the files."""
 
 
-def write_webassembly(
-    graph: Graph,
-    directory: str | os.PathLike[str],
-    *,
-    name: str = "model",
-    dtype: DTypeLike = "float64",
-    schedule: ScheduleName = "auto",
-    pack: Mapping[str, str | Sequence[str]] | None = None,
-    constants: Mapping[str, ArrayLike] | None = None,
-    example: Mapping[str, ArrayLike] | None = None,
-    checkpoint: Checkpoint = None,
-) -> tuple[Path, ...]:
-    """Write the vector code of a graph as WebAssembly, ``name.wasm``, and ``name.mjs``, which is called as the module
-    of :func:`write_javascript` is, in browsers and in Node.
+def writer(target: str) -> Writer:
+    """The function that writes a target."""
 
-    It needs LLVM's linker: ``wasm-ld``, or the package ziglang, ``pip install 'symnn[webassembly]'``. Arrays are copied
-    into the memory of the code, which grows with the largest call to at most 1 GiB; a larger call is a RangeError.
-    WebAssembly has no fused multiply-add: products are rounded before they are added to. ``example`` and everything
-    else are as for :func:`write_javascript`, but that functions without a vector form are refused, and what calls
-    functions of libm that JavaScript lacks (Γ).
-    """
-    return write_together(
-        directory,
-        webassembly_files(Request(graph, name, dtype, schedule, pack, constants, example, checkpoint=checkpoint)),
-    )
+    def write(
+        graph: Graph,
+        directory: str | os.PathLike[str],
+        *,
+        name: str = "model",
+        dtype: DTypeLike = "float64",
+        schedule: ScheduleName = "auto",
+        pack: Mapping[str, str | Sequence[str]] | None = None,
+        constants: Mapping[str, ArrayLike] | None = None,
+        example: Mapping[str, ArrayLike] | None = None,
+        checkpoint: Checkpoint = None,
+        triple: str | None = None,
+    ) -> tuple[Path, ...]:
+        request = Request(graph, name, dtype, schedule, pack, constants, example, (), checkpoint, triple)
+        return write_together(directory, generate(request, target))
+
+    write.__name__ = write.__qualname__ = f"write_{target}"
+    write.__doc__ = import_module(TARGETS[target].module).ABOUT
+    return write
+
+
+globals().update({f"write_{target}": writer(target) for target in TARGETS})
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What is to be written: the arguments of :func:`write_c`, and lines for the head of the header.
+    """What is to be written: the arguments of a :class:`Writer`, and lines for the head of the header.
 
     Its properties raise :class:`EmitError` for what is wrong with them.
     """
@@ -220,6 +144,7 @@ class Request:
     example: Mapping[str, ArrayLike] | None = None
     notes: Sequence[str] = ()
     checkpoint: Checkpoint = None
+    triple: str | None = None
 
     def __post_init__(self) -> None:
         require_graph(self.graph, EmitError)
@@ -253,66 +178,33 @@ class Request:
         """The constants as arrays."""
         return _values(self.graph, self.constants or {}, self.real, "constants")
 
-    def function(self, program: Program, work: tuple[tuple[Extent, ...], ...] | None = None) -> CFunction:
-        """The function by its program."""
-        from codegen.emit.c.function import CFunction
+    def function(self, made: Callable[..., CFunction], program: Program, *work: object) -> CFunction:
+        """The function of a program, as the module of a target describes it."""
         from codegen.emit.c.names import file_name
 
         convention = _without(self.layout, self.fixed)
-        return CFunction(program, convention, self.real, file_name(self.name), self.fixed, work)
+        return made(program, convention, self.real, file_name(self.name), self.fixed, *work)
 
     def compared(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """The values of the example, and the results for them."""
         values = _values(self.graph, self.example or {}, self.real, "example")
         return values, _expected(self.graph, {**self.fixed, **values}, self.packed, self.real)
 
-    def test(self, function: CFunction, cmake: str) -> Files:
-        """The self-test and what builds it, if there is an example."""
-        from codegen.emit.c import selftest
 
-        if self.example is None:
-            return {}
-        values, expected = self.compared()
-        return {f"{function.name}_test.c": selftest.program(function, values, expected), "CMakeLists.txt": cmake}
-
-
-def c_files(request: Request) -> Files:
-    """The files of :func:`write_c`."""
-    from codegen.emit.c import module, selftest
-
-    function = request.function(_for_c(request, request.optimised))
-    files: Files = {
-        f"{function.name}.h": module.header(function.name, [function], request.notes),
-        f"{function.name}.c": module.source(function.name, [function]),
-    }
-    return files | request.test(function, selftest.cmake(function.name))
-
-
-def javascript_files(request: Request) -> Files:
-    """The files of :func:`write_javascript`."""
-    from codegen.emit.javascript.dialect import refused
-    from codegen.emit.javascript.module import module, self_test
-
-    program = _for_c(request, _optimised(request.graph, refused, "JavaScript"))
-    function = _javascript(request, program, frozenset({"SUMS", "addUp"}))
-    files: Files = {f"{function.name}.mjs": module(function, request.notes)}
-    if request.example is not None:
-        values, expected = request.compared()
-        files[f"{function.name}_test.mjs"] = self_test(function, values, expected)
-    return files
-
-
-def webassembly_files(request: Request) -> Files:
-    """The files of :func:`write_webassembly`."""
-    from codegen.emit.javascript.module import self_test
-    from codegen.emit.javascript.webassembly import loader
-
-    function, code = _webassembly(request)
-    files: Files = {f"{function.name}.wasm": code(), f"{function.name}.mjs": loader(function, request.notes)}
-    if request.example is not None:
-        values, expected = request.compared()
-        files[f"{function.name}_test.mjs"] = self_test(function, values, expected)
-    return files
+def generate(request: Request, target: str) -> Files:
+    """The files of a target, a row of :data:`TARGETS`."""
+    row = TARGETS[target]
+    module: Any = import_module(row.module)
+    if row.machine is None:
+        if request.triple is not None:
+            raise EmitError(f"triple: found {request.triple!r}, expected none: {target} is for every machine")
+        program = _for_compilers(request, _optimised(request.graph, module.refused, module.LANGUAGE))
+        function = request.function(module.function, program)
+        files: Files = module.files(function, request.notes)
+    else:
+        function, triple, code = _machine_code(request, target)
+        files = module.files(function, request.notes, code(), triple)
+    return files if request.example is None else files | module.tests(function, *request.compared())
 
 
 def webassembly_text(request: Request) -> Callable[[], str]:
@@ -322,59 +214,34 @@ def webassembly_text(request: Request) -> Callable[[], str]:
     """
     from codegen.emit.javascript.webassembly import loader
 
-    function, code = _webassembly(request)
+    function, _, code = _machine_code(request, "webassembly")
     return lambda: loader(function, request.notes, code())
 
 
-def _webassembly(request: Request) -> tuple[JavaScriptFunction, Callable[[], bytes]]:
-    """The function as JavaScript calls it, and what makes its module of WebAssembly."""
-    from codegen.emit.javascript.webassembly import IMPORTS, LIMIT, NAMES
+def _machine_code(request: Request, target: str) -> tuple[Any, str, Callable[[], bytes]]:
+    """The function as it is called, the machine, and what makes its code."""
     from codegen.emit.vector import relocatable
     from codegen.runtime.linker import linked
     from codegen.runtime.machine import Relocatable
 
-    machine = Relocatable("wasm32-unknown-unknown")
-    table = _vector_table(request, machine.target)
-    function = _javascript(request, table.plan.program, NAMES, relocatable.workspace(table))
-    text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
-    return function, lambda: linked(machine.compile(text), function.name, IMPORTS, LIMIT)
-
-
-def _javascript(
-    request: Request, program: Program, names: frozenset[str], work: tuple[tuple[Extent, ...], ...] | None = None
-) -> JavaScriptFunction:
-    """The function of a program under a name that JavaScript has not."""
-    from codegen.emit.c.names import file_name
-    from codegen.emit.javascript.dialect import KEYWORDS
-    from codegen.emit.javascript.library import FUNCTIONS
-    from codegen.emit.javascript.writer import JavaScriptFunction
-
-    convention, name, taken = (
-        _without(request.layout, request.fixed),
-        file_name(request.name),
-        KEYWORDS | FUNCTIONS | names,
+    row = TARGETS[target]
+    assert row.machine is not None
+    if row.machine.triple and request.triple is not None:
+        raise EmitError(f"triple: found {request.triple!r}, expected none: {target} is a machine itself")
+    module, machine = (
+        import_module(row.module),
+        Relocatable(row.machine.triple if request.triple is None else request.triple),
     )
-    if name in taken:
-        raise EmitError(f"name: found {request.name!r}, which JavaScript or the module has already")
-    return JavaScriptFunction(program, convention, request.real, name, request.fixed, work, taken)
-
-
-def object_files(request: Request, triple: str | None = None) -> Files:
-    """The files of :func:`write_object`."""
-    from codegen.emit.c import module, selftest
-    from codegen.emit.vector import relocatable
-    from codegen.runtime.machine import Relocatable
-
-    machine = Relocatable(triple)
     table = _vector_table(request, machine.target)
-    function = request.function(table.plan.program, relocatable.workspace(table))
+    function = request.function(module.function, table.plan.program, relocatable.workspace(table))
     text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
-    said = f"machine code for {machine.triple}; it calls at most libm, memcpy, memset and what compilers there call"
-    files: Files = {
-        f"{function.name}.h": module.header(function.name, [function], [said, *request.notes]),
-        f"{function.name}.o": machine.compile(text),
-    }
-    return files | request.test(function, selftest.cmake_object(function.name))
+    if row.machine.linked:
+        return (
+            function,
+            machine.triple,
+            lambda: linked(machine.compile(text), function.name, module.IMPORTS, module.LIMIT),
+        )
+    return function, machine.triple, lambda: machine.compile(text)
 
 
 def _vector_table(request: Request, target: Target) -> Table:
@@ -389,7 +256,7 @@ def _vector_table(request: Request, target: Target) -> Table:
     return table(program, request.layout)
 
 
-def _for_c(request: Request, graph: Graph) -> Program:
+def _for_compilers(request: Request, graph: Graph) -> Program:
     """The program for a compiler of C, which makes vectors of innermost loops.
 
     ``auto`` leaves straight-line code to graphs without samples: their sums, added up in the order that is written, are

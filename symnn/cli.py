@@ -14,7 +14,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib import import_module
 from math import inf, isfinite
@@ -29,7 +29,7 @@ from symnn.terminal import printing, say
 
 if TYPE_CHECKING:
     from codegen.compare import Row
-    from codegen.export import Files, Request
+    from codegen.export import Files
     from symnn.checkpoint import Checkpoint
     from symnn.data import Dataset
     from symnn.network import Network
@@ -69,27 +69,18 @@ class Target:
     """What a network is written as, beside a Python module: its name in sentences, and what gives the files."""
 
     title: str
-    files: str
-    """``module.function``, of a request; imported when it is asked for."""
+    module: str = "codegen.export"
+    """Has ``generate``, which gives the files of a request for a target; imported when it is asked for."""
     machines: bool = False
     """Whether it is for a machine that ``triple`` names."""
 
-    def __call__(self, request: Request, triple: str | None) -> Files:
-        """The files of a request."""
-        module, name = self.files.rsplit(".", 1)
-        try:
-            write: Callable[..., Files] = getattr(import_module(module), name)
-        except ImportError as error:
-            raise SpecError(f"--target: {error}") from None
-        return write(request, **({"triple": triple} if self.machines else {}))
-
 
 TARGETS: Mapping[str, Target] = {
-    "c": Target("C99", "codegen.export.c_files"),
-    "object": Target("an object file", "codegen.export.object_files", machines=True),
-    "javascript": Target("a JavaScript module", "codegen.export.javascript_files"),
-    "webassembly": Target("WebAssembly", "codegen.export.webassembly_files"),
-    "onnx": Target("ONNX", "symnn.onnx.saving.onnx_files"),
+    "c": Target("C99"),
+    "object": Target("an object file", machines=True),
+    "javascript": Target("a JavaScript module"),
+    "webassembly": Target("WebAssembly"),
+    "onnx": Target("ONNX", "symnn.onnx.saving"),
 }
 """By name on the command line."""
 PYTHON = "python"
@@ -668,7 +659,7 @@ def compile_command(
     if triple is not None and not (target in TARGETS and TARGETS[target].machines):
         raise SpecError("--triple: expected --target object beside it")
     if target in TARGETS:
-        _export(network, spec.stem, out, trained, dtype, TARGETS[target], triple)
+        _export(network, spec.stem, out, trained, dtype, target, triple)
         return
     from symnn.files import write_atomically
     from symnn.standalone import standalone, standalone_prediction
@@ -691,7 +682,7 @@ def _export(
     out: Path,
     trained: Checkpoint | None,
     dtype: Precision | None,
-    target: Target,
+    target: str,
     triple: str | None,
 ) -> None:
     """Write code into a directory, which is made if everything that goes there can be."""
@@ -705,7 +696,11 @@ def _export(
         request = gradient_request(network, name, chosen or "float64")
     else:
         request = prediction_request(trained, name, chosen)
-    files = target(request, triple)
+    try:
+        generate: Callable[..., Files] = import_module(TARGETS[target].module).generate
+    except ImportError as error:
+        raise SpecError(f"--target: {error}") from None
+    files = generate(replace(request, triple=triple), target)
     _make_directory(out)
     for path in write_together(out, files):
         content = files[path.name]

@@ -27,9 +27,9 @@ SHOWN = 100
 def gradient_request(network: Parametrised, name: str, dtype: DTypeLike = "float64") -> Request:
     """``loss, gradient`` of theta, x and y, or of what a graph takes, with a few random rows in its self-test.
 
-    >>> from codegen.export import c_files
+    >>> from codegen.export import generate
     >>> from symnn.network import Network, dense
-    >>> sorted(c_files(gradient_request(Network(2, (dense(1),), "mean_squared_error"), "line")))
+    >>> sorted(generate(gradient_request(Network(2, (dense(1),), "mean_squared_error"), "line"), "c"))
     ['CMakeLists.txt', 'line.c', 'line.h', 'line_test.c']
     """
     graph = network.gradient_graph
@@ -44,10 +44,10 @@ def prediction_request(trained: Checkpoint, name: str, dtype: DTypeLike | None =
 
     Unless it is given, the dtype is that of the weights.
 
-    >>> from codegen.export import c_files
+    >>> from codegen.export import generate
     >>> from symnn.network import Network, dense
     >>> network = Network(2, (dense(1),), "mean_squared_error")
-    >>> files = c_files(prediction_request(Checkpoint(network, np.ones(3)), "line"))
+    >>> files = generate(prediction_request(Checkpoint(network, np.ones(3)), "line"), "c")
     >>> print("int line(" + files["line.h"].split("int line(")[1].split(";")[0])
     int line(
         ptrdiff_t S,

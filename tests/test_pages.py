@@ -38,6 +38,7 @@ STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 """The same for all pictures, and no part of what one shows."""
 
 
+@pytest.mark.values
 def test_every_block_of_python_runs_as_printed_one_after_the_other(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -149,13 +149,6 @@ class Lanes:
         compare = self.builder.fcmp_unordered if relation == "!=" else self.builder.fcmp_ordered
         return compare(relation, self.real(a), self.real(b))
 
-    def is_nan(self, a: Operand) -> Value:
-        return self.builder.fcmp_unordered("uno", self.real(a), self.real(a))
-
-    def nan_where(self, mask: Value) -> Value:
-        """nan where the mask holds, else 0: its bits are those of the mask."""
-        return self.builder.bitcast(self.builder.sext(mask, self.integer_type), self.real_type)
-
     def select(self, mask: Value, a: Operand, b: Operand) -> Value:
         """a where the mask holds, else b."""
         return self.builder.select(mask, self.real(a), self.real(b))

@@ -158,11 +158,6 @@ def sign(x: Array) -> Any:
     return np.sign(x.real).astype(x.dtype)
 
 
-def absolute(x: Array) -> Any:
-    """|x|."""
-    return np.where(x.real < 0, -x, x) if x.dtype.kind == "c" else np.abs(x)
-
-
 def floor(x: Array) -> Any:
     """The largest whole number not above x."""
     return np.floor(x.real).astype(x.dtype)
@@ -210,6 +205,9 @@ class _Instructions:
 
     def divide(self, a: Array, b: Array) -> Any:
         return a / b
+
+    def magnitude(self, x: Array) -> Any:
+        return np.where(x.real < 0, -x, x) if x.dtype.kind == "c" else np.abs(x)
 
 
 def chosen(instructions: Function) -> Function:

@@ -113,9 +113,9 @@ class absolute(Primitive):  # noqa: N801
 
     nargs = 1
     row = Operation(
-        arrays.absolute,
-        "abs",
-        "np.abs",
+        python="abs",
+        numpy="np.abs",
+        instructions=lambda code, x: code.magnitude(x),
         price=Price.INSTRUCTIONS,
         decisions=_sign,
         points=Points(conventions={0.0: 0.0}, elsewhere={"JAX": {0.0: 1.0}}, special=EVERYWHERE),

@@ -95,6 +95,9 @@ class Instructions(Protocol):
     def divide(self, a: Any, b: Any) -> Any:
         """a/b."""
 
+    def magnitude(self, x: Any) -> Any:
+        """|x|; text has a word for it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Operation:

@@ -169,6 +169,9 @@ class Instructions(Code):
     def divide(self, a: Value, b: Value) -> Value:
         return self.put("div", a, b)
 
+    def magnitude(self, x: Value) -> Value:
+        return self.put("abs", x)
+
     def times(self, factors: Sequence[Value]) -> Value:
         """A product, in pairs of neighbours."""
         while len(factors) > 2:
@@ -290,7 +293,6 @@ _LOWERED: tuple[tuple[type[Basic], Callable[[Instructions, Node], Value]], ...] 
     (Add, Instructions.add),
     (Mul, Instructions.multiply),
     (Pow, Instructions.power),
-    (f.absolute, lambda line, node: line.put("abs", *line._arguments(node))),
     (Piecewise, Instructions.piecewise),
     (ExprCondPair, lambda line, node: -1),
     (Relational, Instructions.relation),

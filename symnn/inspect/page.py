@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -131,8 +131,3 @@ def progress(history: Sequence[Any]) -> str:
     for name, label in (("held_out", "on other points"), ("error", "error")):
         curves[label] = [(mark.seconds, mark.values.get(name)) for mark in history]
     return chart(curves, Axis("seconds"), Axis("loss, error", True), title="Loss and error over time")
-
-
-def facts_html(rows: Mapping[str, object]) -> str:
-    """Facts by name."""
-    return note(table(("", ""), list(rows.items())))

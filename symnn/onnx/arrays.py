@@ -6,7 +6,7 @@ made of several, none for an axis of length 1. Reshaping, transposing and broadc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal, TypeAlias
@@ -23,7 +23,6 @@ from codegen.walk import Extent, as_extent, extent, is_reference, parts, reindex
 Kind: TypeAlias = Literal["real", "integer", "boolean"]
 """Of booleans the formula is 0 or 1."""
 Axis: TypeAlias = tuple[Index, ...]
-NewIndex: TypeAlias = Callable[[Extent], Index]
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,9 @@ def save_derivatives(
     return write_together(folder, files)
 
 
-def onnx_files(request: Request) -> dict[str, str | bytes]:
-    """The file of what :mod:`symnn.export` asks for: a prediction, or loss and gradient as grad_name."""
+def generate(request: Request, target: str) -> dict[str, str | bytes]:
+    """The file of what :mod:`symnn.export` asks for, ``target`` being "onnx": a prediction, or loss and gradient as
+    grad_name."""
     name = f"grad_{request.name}" if request.pack else request.name
     return {f"{name}.onnx": content_of(request)}
 

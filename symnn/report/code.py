@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from html import escape
 
-from codegen.export import c_files, javascript_files
+from codegen.export import generate
 from codegen.ir.graph import Graph
 from codegen.notation.vocabulary import Vocabulary
 from codegen.page.shown import formulas_html
@@ -26,8 +26,8 @@ def code(network: Network) -> Section:
     request = gradient_request(network, "network")
     texts = {
         "python": ("Python, Numba", _from(function.source, "import math")),
-        "c": ("C99", _from(str(c_files(request)["network.c"]), "#include")),
-        "javascript": ("JavaScript", _from(str(javascript_files(request)["network.mjs"]), "export function")),
+        "c": ("C99", _from(str(generate(request, "c")["network.c"]), "#include")),
+        "javascript": ("JavaScript", _from(str(generate(request, "javascript")["network.mjs"]), "export function")),
     }
     parts = [
         f'<div class="listing" id="code-{name}"{"" if name == "python" else " hidden"}>{listing(text, graph)}</div>'

@@ -10,7 +10,7 @@ from typing import Any
 from sympy import Symbol
 
 from codegen import Equation, Graph, Index, Reduction, Variable, random_normal, random_uniform
-from codegen.export import Request, javascript_files, webassembly_text
+from codegen.export import Request, generate, webassembly_text
 from symnn.checkpoint import FORMAT
 from symnn.errors import SpecError
 from symnn.export import gradient_request
@@ -111,7 +111,7 @@ def units(network: Network) -> list[str]:
 
 def emitted(request: Request) -> str:
     """The text of a module, without its self-test, for which the graph would be compiled too."""
-    files: Mapping[str, Any] = javascript_files(replace(request, example=None))
+    files: Mapping[str, Any] = generate(replace(request, example=None), "javascript")
     (text,) = files.values()
     return str(text)
 

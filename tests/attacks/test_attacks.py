@@ -6,7 +6,7 @@ import pytest
 
 from tests.attacks.table import ATTACKS, tried
 
-SAMPLES = {"data": 28, "weights": 40, "guard": 8, "specs": 12}
+SAMPLES = {"data": 28, "weights": 40, "guard": 4, "specs": 12}
 """How many tries a sample has. Those of data begin with what is crafted."""
 
 MORE = {

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from codegen.export import c_files
+from codegen.export import generate
 from symnn.export import gradient_request
 from symnn.network import Network, dense
 from tests.benchmarks.cases import CASES, TOLERANCE, Problem, difference, problem, reference
@@ -46,7 +46,7 @@ def in_c(given: Problem, flags: str) -> tuple[Callable[[int], None], np.ndarray,
     """A function that calls the C so many times, and where loss and gradient are."""
     inputs, *hidden, outputs = given.case.sizes
     layers = (*(dense(units, "tanh") for units in hidden), dense(outputs))
-    texts = c_files(gradient_request(Network(inputs, layers, "softmax_cross_entropy"), "model", given.dtype))
+    texts = generate(gradient_request(Network(inputs, layers, "softmax_cross_entropy"), "model", given.dtype), "c")
     order = [line.split()[1] for line in texts["model.h"].splitlines() if line.startswith("    ") and line[4].isdigit()]
     assert order == ["S", "theta", "x", "y", "loss", "gradient", "workspace"], order
     real = "double" if given.dtype == "float64" else "float"

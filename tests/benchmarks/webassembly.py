@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from codegen.export import Request, javascript_files, webassembly_files
+from codegen.export import Request, generate
 from symnn.export import gradient_request
 from symnn.network import Network, dense
 from symnn.report.parts import units
@@ -85,9 +85,9 @@ def cases() -> Mapping[str, tuple[int, Request]]:
 def measured(rows: int, request: Request) -> tuple[float, float, float]:
     """Milliseconds of a call of JavaScript and of WebAssembly, and the largest relative difference."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, writer in {"JavaScript": javascript_files, "WebAssembly": webassembly_files}.items():
+        for name in ("JavaScript", "WebAssembly"):
             Path(folder, name).mkdir()
-            for file, content in writer(request).items():
+            for file, content in generate(request, name.lower()).items():
                 Path(folder, name, file).write_bytes(content.encode() if isinstance(content, str) else content)
         text = SCRIPT.replace("SAMPLES", str(rows)).replace("BLOCK", str(BLOCK)).replace("SECONDS", str(SECONDS))
         script = Path(folder, "run.mjs")

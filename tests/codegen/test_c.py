@@ -38,7 +38,7 @@ from codegen import functions as f
 from codegen.compare.functions import FUNCTIONS
 from codegen.emit.c.dialect import literal
 from codegen.emit.c.names import RESERVED, Names, comment, file_name
-from codegen.export import Request, c_files, object_files
+from codegen.export import Request, generate
 from codegen.functions.special import written_name
 from codegen.ir.graph import sample_extent
 from codegen.numeric import evaluate_exactly, rounded
@@ -246,7 +246,7 @@ class Built:
 def sources(folder: Path, rows: Sequence[tuple[Graph, str, str]]) -> list[Path]:
     """Graphs by dtype and schedule as C files."""
     for number, (graph, dtype, schedule) in enumerate(rows):
-        for name, text in c_files(Request(graph, f"g{number}", dtype, schedule)).items():  # type: ignore[arg-type]
+        for name, text in generate(Request(graph, f"g{number}", dtype, schedule), "c").items():  # type: ignore[arg-type]
             (folder / name).write_text(str(text), encoding="utf-8")
     return [folder / f"g{number}.c" for number in range(len(rows))]
 
@@ -333,14 +333,14 @@ def test_functions_of_scipy_are_refused_by_name(kind: type[Expr]) -> None:
     body = kind(sympy.Integer(2), x) if 2 in kind.nargs else kind(x)
     expected = f"^{written_name(body)}, in the equation of 'e', has no form in C: compiled functions call SciPy's$"
     with pytest.raises(EmitError, match=expected):
-        c_files(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))))
+        generate(Request(Graph((Variable("x"),), (Equation(Variable("e").symbol, body),), ("e",))), "c")
 
 
 def test_a_refusal_says_what_was_written() -> None:
     a, x = symbols("a x")
     graph = from_expressions({"g": a * x, "e": 2 * sympy.lowergamma(a, x)}, [a, x])
     with pytest.raises(EmitError, match=r"^lowergamma, in the equation of 'e', has no form in C"):
-        c_files(Request(graph))
+        generate(Request(graph), "c")
 
 
 # --- what is refused, and what is written ---------------------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_names_of_libraries_and_tools_get_an_ending() -> None:
 
 
 def test_names_that_differ_in_case_have_headers_of_their_own() -> None:
-    texts = [str(c_files(Request(lecture(), name))[f"{name}.h"]) for name in ("model", "Model", "mOdel")]
+    texts = [str(generate(Request(lecture(), name), "c")[f"{name}.h"]) for name in ("model", "Model", "mOdel")]
     assert len({re.findall("#ifndef (.*)", text)[0] for text in texts}) == 3
 
 
@@ -486,7 +486,7 @@ def test_the_c_of_a_small_network(golden: Callable[[str, str], None]) -> None:
     graph = mlp([2, 3, 2])
     pack = {"theta": parameters(graph), "gradient": [f"dloss/d{name}" for name in parameters(graph)]}
     request = Request(gradient(graph, "loss", parameters(graph)), "network", schedule="tiled", pack=pack)
-    for name, text in c_files(request).items():
+    for name, text in generate(request, "c").items():
         golden(f"c_{name}.txt", str(text))
 
 
@@ -512,7 +512,7 @@ def test_an_object_file_computes_what_the_graph_says(triple: str | None, name: s
 def test_an_object_refuses_labels_and_lengths_out_of_range(tmp_path: Path) -> None:
     y, x, picked = Variable("y", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
     graph = Graph((x, y), (Equation(picked[s], f.equal(y[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))
-    loaded = load_object(bytes(object_files(Request(graph, "pick"))["pick.o"]), ["pick"])
+    loaded = load_object(bytes(generate(Request(graph, "pick"), "object")["pick.o"]), ["pick"])
     call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_ssize_t, *[ctypes.c_void_p] * 4)(loaded.addresses["pick"])
     rows, found, workspace = np.arange(15.0).reshape(3, 5), np.full(3, np.nan), np.empty(10_000)
 
@@ -536,7 +536,7 @@ OTHERS = {
 
 @pytest.mark.parametrize("triple", OTHERS)
 def test_object_files_for_other_machines(triple: str) -> None:
-    files = object_files(Request(GRAPHS["the lecture's"], "net"), triple)
+    files = generate(Request(GRAPHS["the lecture's"], "net", triple=triple), "object")
     assert bytes(files["net.o"]).startswith(OTHERS[triple])
     assert f"machine code for {triple}" in str(files["net.h"])
 
@@ -554,7 +554,7 @@ def test_the_other_names_of_systems(given: str, same: str) -> None:
 )
 def test_a_system_that_is_not_known_is_refused(triple: str) -> None:
     with pytest.raises(EmitError, match=f"^triple: found '{triple}', expected an operating system "):
-        object_files(Request(lecture(), "net"), triple)
+        generate(Request(lecture(), "net", triple=triple), "object")
 
 
 @pytest.mark.parametrize("option", ["name", "triple"])
@@ -567,4 +567,4 @@ def test_what_is_no_text_is_refused(option: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("triple", ["", "z80-unknown-none", "/etc/passwd", "x86_64\n"])
 def test_a_triple_that_is_not_known_is_refused(triple: str) -> None:
     with pytest.raises(EmitError, match=r"^triple: found [^\n]*, (expected one that begins with|which LLVM)"):
-        object_files(Request(lecture(), "net"), triple)
+        generate(Request(lecture(), "net", triple=triple), "object")

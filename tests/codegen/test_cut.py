@@ -22,6 +22,7 @@ from codegen.schedule.program import Accumulate, Bound, Loop, One, Program, Vect
 from tests.codegen.networks import Arrays, distance, random_values
 from tests.codegen.test_affine import GRAPHS, scalar
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
+from tests.sweeps import one_in
 
 pytestmark = pytest.mark.values
 
@@ -137,7 +138,7 @@ def loops_of(program: Program) -> list[Loop]:
 
 
 @pytest.mark.parametrize("way", ["loops", "tiled", pytest.param("unrolled", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("case", GRAPHS)
+@pytest.mark.parametrize("case", one_in(2, GRAPHS))
 def test_the_readable_program_stays_on_its_axes(case: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = codegen.optimise(derived(case))[0]
     if way == "tiled" and S not in graph.extents:

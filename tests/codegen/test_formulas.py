@@ -44,6 +44,7 @@ from sympy import (
 from codegen import Graph, GraphError, Variable, compile, from_expressions, gradient, hessian
 from codegen.emit.numpy import numpy_function
 from codegen.numeric import check_gradient, evaluate, evaluate_exactly, rounded
+from tests.sweeps import one_in
 
 pytestmark = pytest.mark.values
 
@@ -358,7 +359,7 @@ READABLE = (
 )
 """Without vector form, as two others whose readable code is compiled in the quick suite: a second each."""
 WRITTEN = [
-    *(pytest.param(name, compile, marks=pytest.mark.slow if name in READABLE else (), id=name) for name in FORMULAS),
+    *one_in(2, (pytest.param(n, compile, marks=[pytest.mark.slow] * (n in READABLE), id=n) for n in FORMULAS)),
     *(pytest.param(name, numpy_function, id=f"{name}, in NumPy") for name in READABLE),
 ]
 

@@ -576,24 +576,25 @@ def test_stabilise(case: str) -> None:
 
 
 FAR = (-1000.0, -750.0, -40.0, -1.5, 0.0, 0.5, 37.0, 700.0, 800.0, 1000.0)
-ONE_VARIABLE = [
-    (name, at)
-    for name, (expression, _) in STABILISED.items()
-    if expression.free_symbols == {x}
-    for at in FAR
-    if not (name == "log(1 + x)" and at <= -1) and not (name in ("exp(x) − 1", "1 − exp(x)") and at > 709)
-]
+BEYOND = {"log(1 + x)": FAR[:4], "exp(x) − 1": FAR[-2:], "1 − exp(x)": FAR[-2:]}
+"""Where they have no value."""
 
 
-@pytest.mark.parametrize(("name", "at"), ONE_VARIABLE)
-def test_a_stable_form_and_its_derivative_are_right_far_out(name: str, at: float) -> None:
+@pytest.mark.parametrize("name", [name for name, (e, _) in STABILISED.items() if e.free_symbols == {x}])
+def test_a_stable_form_and_its_derivative_are_right_far_out(name: str) -> None:
     expression = STABILISED[name][0]
-    found = evaluate(optimise(gradient(from_expressions({"e": expression}, [x]), "e"))[0], {"x": at})
+    graph = optimise(gradient(from_expressions({"e": expression}, [x]), "e"))[0]
     naive = expression.replace(sigmoid, lambda argument: 1 / (1 + exp(-argument)))
-    with mpmath.workdps(1000):  # as naive as it stands, exp(−1000) beside 1 included
-        value, slope = (float(lambdify(x, one, "mpmath")(mpmath.mpf(at))) for one in (naive, naive.diff(x)))
-    assert found["e"] == pytest.approx(value, rel=1e-13, abs=1e-300)
-    assert found["de/dx"] == pytest.approx(slope, rel=1e-13, abs=1e-15)  # σ' = σ·(1 − σ) is exact to an ulp of 1
+    both = lambdify(x, (naive, naive.diff(x)), "mpmath")
+    for at in FAR:
+        if at in BEYOND.get(name, ()):
+            continue
+        found = evaluate(graph, {"x": at})
+        with mpmath.workdps(1000):  # as naive as it stands, exp(−1000) beside 1 included
+            value, slope = map(float, both(mpmath.mpf(at)))
+        assert found["e"] == pytest.approx(value, rel=1e-13, abs=1e-300), at
+        # σ' = σ·(1 − σ) is exact to an ulp of 1
+        assert found["de/dx"] == pytest.approx(slope, rel=1e-13, abs=1e-15), at
 
 
 GROWING_VERTICES = {

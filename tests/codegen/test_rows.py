@@ -1,18 +1,25 @@
-"""What it takes to add a function: its class with its row, and for a vector form the formula in lanes; no table."""
+"""What it takes to add a function: its class with its row, and for a vector form the formula in lanes; no table.
+
+And what it takes to add a target: a module and a row.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Add, Expr, atan, symbols, tanh
+from sympy import Add, Expr, atan, symbols, tan, tanh
 
 import codegen
-from codegen import Equation, Graph, Index, Variable
+from codegen import Equation, Graph, Index, Variable, export
 from codegen.emit import vectormath
+from codegen.emit.c.function import CFunction
 from codegen.emit.lanes import Lanes
 from codegen.emit.numpy import numpy_function
 from codegen.functions import Composite, Operation, Primitive, absolute, sech, select, softplus
@@ -21,7 +28,7 @@ from codegen.ir.operations import count_operations
 from codegen.notation.latex import latex
 from codegen.notation.text import text
 from codegen.numeric import evaluate, evaluate_exactly, rounded
-from symnn import Network
+from symnn import Network, cli
 from symnn.activations import ACTIVATIONS, Activation
 from tests.codegen.networks import S
 
@@ -149,3 +156,29 @@ def test_an_activation_is_known_to_specs_by_a_row(monkeypatch: pytest.MonkeyPatc
     spec = {"inputs": 2, "layers": [{"dense": 3, "activation": "mish"}, {"dense": 1}], "loss": "mean_squared_error"}
     network = Network.from_spec(spec)
     assert "a1[s, h] = mish(u1[s, h])" in str(network.graph)
+
+
+# --- a target -----------------------------------------------------------------------------------------------------
+
+
+def test_a_target_is_a_module_and_a_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The optimised equations as text, and with an example the values that they have there."""
+    outline: Any = ModuleType("outline")
+    outline.ABOUT, outline.LANGUAGE, outline.function = "Write an outline of a graph.", "outlines", CFunction
+    outline.refused = lambda node: "tan" if isinstance(node, tan) else None
+    outline.files = lambda found, notes: {f"{found.name}.txt": "\n".join(map(str, found.program.graph.equations))}
+    outline.tests = lambda found, values, expected: {"values.txt": f"{values['a']} {expected['e']}"}
+    monkeypatch.setitem(sys.modules, "outline", outline)
+    monkeypatch.setitem(export.TARGETS, "outline", export.Written("outline"))  # type: ignore[arg-type]
+    write, a = export.writer("outline"), symbols("a")
+    assert (write.__name__, write.__doc__) == ("write_outline", outline.ABOUT)
+    paths = write(codegen.from_expressions({"e": tanh(a) ** 2}, [a]), tmp_path, name="net", example={"a": 0.0})
+    assert [path.read_text() for path in paths] == ["e = tanh(a)**2", "0.0 0.0"]
+    with pytest.raises(codegen.EmitError, match=r"^tan, in the equation of 'e', has no form in outlines"):
+        write(codegen.from_expressions({"e": tan(a)}, [a]), tmp_path)
+    with pytest.raises(codegen.EmitError, match="triple: found 'wasm32', expected none: outline is for every machine"):
+        write(codegen.from_expressions({"e": a}, [a]), tmp_path, triple="wasm32")
+
+
+def test_the_command_line_has_every_target() -> None:
+    assert cli.TARGETS.keys() == {*export.TARGETS, "onnx"}

@@ -24,6 +24,7 @@ from tests.codegen.networks import Lazy, distance, random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
 from tests.codegen.test_cut import by_python, inside_a_fence
 from tests.codegen.test_recurrences import GRAPHS, scalar
+from tests.sweeps import one_in
 
 pytestmark = pytest.mark.values
 
@@ -117,7 +118,7 @@ def test_products_inside_a_scan_are_none_of_whole_arrays(case: str, monkeypatch:
 
 
 @pytest.mark.parametrize("way", ["loops", "tiled"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", one_in(2, CASES))
 def test_the_readable_program(case: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     graph = codegen.optimise(CASES[case])[0]
     if way == "tiled" and S not in graph.extents:

@@ -62,6 +62,7 @@ from tests.codegen.networks import (
     squared_error,
 )
 from tests.properties import holds_for
+from tests.sweeps import one_in
 
 SUM, MAX = Reduction.SUM, Reduction.MAX
 
@@ -79,7 +80,7 @@ def test_the_jacobian_is_that_of_the_complex_step(case: str) -> None:
         assert distance(outputs(jacobian(graph.unroll(), of, wrt, mode=mode), values), expected) <= 1e-12
 
 
-@pytest.mark.parametrize("case", ARRAY_CASES)
+@pytest.mark.parametrize("case", one_in(2, ARRAY_CASES))
 def test_products_with_a_vector_are_those_of_the_jacobian(case: str) -> None:
     graph = ARRAYS[case]
     of, wrt, values = graph.outputs[0], reals(graph), random_values(graph, seed=2)
@@ -254,11 +255,7 @@ def test_the_hessian_of_a_small_network_is_dominated_by_its_entries() -> None:
 
 @pytest.mark.parametrize(
     ("case", "mode"),
-    [
-        pytest.param(case, mode, marks=() if number % 2 == place else pytest.mark.slow)
-        for number, case in enumerate(ARRAYS)
-        for place, mode in enumerate(MODES[:2])
-    ],
+    one_in(3, ((case, mode) for case in ARRAYS for mode in MODES[:2])),
 )
 def test_the_sparse_jacobian_is_the_dense_one(case: str, mode: Mode) -> None:
     graph = ARRAYS[case]
@@ -353,7 +350,7 @@ WHOLE = {"the softmax of a network", "the loss of each sample", "a network, all 
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[pytest.mark.slow] if case in WHOLE else []) for case in ARRAYS]
+    "case", one_in(2, (pytest.param(case, marks=pytest.mark.slow) if case in WHOLE else case for case in ARRAYS))
 )
 def test_the_sparse_hessian_is_the_dense_one(case: str) -> None:
     """Of the sum of the cubes of the first output, against the dense Jacobians of its gradient."""

@@ -28,7 +28,7 @@ BOUNDED: Mapping[str, Graph] = {
     "extents of 1": mlp([1, 1, 3]),
     "linear": linear_classifier(4, 3),
 }
-QUICK = ("2-16-3", "2-8-2 gelu", "linear")
+QUICK = ("2-16-3", "linear")
 
 
 def names() -> list[object]:
@@ -83,8 +83,8 @@ TREE = 12.5
 
 @pytest.mark.parametrize("name", WIDE)
 def test_the_derivatives_of_a_formula_of_many_operands_are_linear_in_its_size(name: str) -> None:
-    # SymPy takes half a minute for the second derivatives of a maximum of 40.
-    letters = symbols("s0:12" if name == "a maximum" else "s0:40", real=True)
+    # SymPy takes half a minute for the second derivatives of a maximum of 20.
+    letters = symbols("s0:12" if name == "a maximum" else "s0:20", real=True)
     graph = from_expressions({"e": WIDE[name](*letters)}, letters)
 
     def work(graph: Graph) -> int:
@@ -97,7 +97,7 @@ def test_the_derivatives_of_a_formula_of_many_operands_are_linear_in_its_size(na
 
 @pytest.mark.parametrize("name", [name for name in WIDE if name != "a maximum"])
 def test_the_derivatives_of_a_formula_of_many_operands_are_right(name: str) -> None:
-    letters = symbols("s0:9", real=True)
+    letters = symbols("s0:5", real=True)
     formula = WIDE[name](*letters)
     point = {letter: 0.3 + 0.05 * k for k, letter in enumerate(letters)}
     graph = hessian(from_expressions({"e": formula}, letters), "e", letters)

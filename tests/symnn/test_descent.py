@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import product
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,7 @@ from symnn.descent import Descent
 from symnn.errors import DataError, SymnnError
 from symnn.network import Model, Network, dense
 from symnn.optimisers import OPTIMISERS, Optimiser
+from tests.sweeps import one_in
 
 pytestmark = pytest.mark.values
 
@@ -96,9 +98,9 @@ def assert_same_bits(found: tuple[Array, ...], expected: tuple[Array, ...]) -> N
 # ------------------------------------------------------------------------------------------- what is computed
 
 
-@pytest.mark.parametrize("network", [LABELS, ROWS], ids=["labels", "rows"])
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize(
+    ("optimiser", "dtype", "network"), one_in(3, product(OPTIMISERS, ("float64", "float32"), (LABELS, ROWS)))
+)
 def test_an_epoch_is_its_steps_to_the_last_bit(optimiser: str, dtype: Dtype, network: Network) -> None:
     """45 rows by 8: six updates an epoch, the last of them on five rows."""
     model = compiled(network, dtype)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codegen.export import c_files, javascript_files
+from codegen.export import generate
 from symnn import Network, dense, embedding
 from symnn.checkpoint import Checkpoint
 from symnn.export import gradient_request, prediction_request
@@ -41,7 +41,7 @@ def written(folder: Path, texts: dict[str, str]) -> None:
 @needs_gcc
 def test_raw_rows_go_in_and_predictions_in_the_units_of_the_targets_come_out(tmp_path: Path) -> None:
     found = trained()
-    texts = c_files(prediction_request(found, "flowers"))
+    texts = generate(prediction_request(found, "flowers"), "c")
     assert "/* x[s, 1]: *%2f int main */" in texts["flowers.h"]
     written(tmp_path, texts)
     library = tmp_path / "flowers.so"
@@ -56,7 +56,7 @@ def test_raw_rows_go_in_and_predictions_in_the_units_of_the_targets_come_out(tmp
 @needs_gcc
 def test_value_and_gradient_pass_their_self_test_in_float32(tmp_path: Path) -> None:
     network = Network(2, (dense(3, "relu"), dense(3)), "softmax_cross_entropy", weight_decay=0.01)
-    written(tmp_path, c_files(gradient_request(network, "net", "float32")))
+    written(tmp_path, generate(gradient_request(network, "net", "float32"), "c"))
     program = tmp_path / "test"
     subprocess.run([*STRICT, tmp_path / "net.c", tmp_path / "net_test.c", "-o", program, "-lm"], check=True)
     done = subprocess.run([program], capture_output=True, text=True)
@@ -66,7 +66,7 @@ def test_value_and_gradient_pass_their_self_test_in_float32(tmp_path: Path) -> N
 @needs_gcc
 def test_sequences_of_integers_predict_for_each_step(tmp_path: Path) -> None:
     network = Network({"time": 3}, (embedding(2, vocabulary=4), dense(2)), "mean_squared_error")
-    written(tmp_path, c_files(prediction_request(Checkpoint(network, network.initial_parameters()), "net")))
+    written(tmp_path, generate(prediction_request(Checkpoint(network, network.initial_parameters()), "net"), "c"))
     program = tmp_path / "test"
     subprocess.run([*STRICT, tmp_path / "net.c", tmp_path / "net_test.c", "-o", program, "-lm"], check=True)
     done = subprocess.run([program], capture_output=True, text=True)
@@ -78,7 +78,7 @@ def test_sequences_of_integers_predict_for_each_step(tmp_path: Path) -> None:
 def test_modules_of_javascript_pass_their_self_test_and_fail_another(tmp_path: Path, what: str) -> None:
     network = Network(2, (dense(3, "gelu"), dense(3)), "softmax_cross_entropy", weight_decay=0.01)
     request = prediction_request(trained(), "net") if what == "prediction" else gradient_request(network, "net")
-    texts = javascript_files(request)
+    texts = generate(request, "javascript")
     written(tmp_path, texts)
     test = tmp_path / "net_test.mjs"
 

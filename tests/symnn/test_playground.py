@@ -35,9 +35,9 @@ from tests.browser import Page, browser, executable
 SPEC = {"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
 
 
-def few() -> Any:
-    """Two presets and one fit are enough of a page."""
-    presets = {name: module.PRESETS[name] for name in ("circle", "curve")}
+def few(*names: str) -> Any:
+    """Two presets and one fit are enough of a page, or those that are named."""
+    presets = {name: module.PRESETS[name] for name in names or ("circle", "curve")}
     return patch.multiple(module, PRESETS=presets, CAPACITY=(2,))
 
 
@@ -651,7 +651,7 @@ def test_paper_is_light_and_so_are_the_maps_on_it(window: Page, server: Server) 
 def test_a_page_without_a_server_asks_for_nothing_and_says_so(window: Page, tmp_path: Path) -> None:
     path = tmp_path / "play.html"
     module.embedded.cache_clear()
-    with few():
+    with few("circle"):
         path.write_text(module.playground(), encoding="utf-8")
     module.embedded.cache_clear()
     window.events.clear()

@@ -105,9 +105,6 @@ class CLanes(Lanes):
     def compare(self, relation: str, a: Operand, b: Operand) -> Value:
         return self._mask(f"{self.real(a)} {relation} {self.real(b)}")
 
-    def is_nan(self, a: Operand) -> Value:
-        return self._mask(f"{self.real(a)} != {self.real(a)}")
-
     def select(self, mask: Value, a: Operand, b: Operand) -> Value:
         return self._real(f"{mask} ? {self.real(a)} : {self.real(b)}")
 

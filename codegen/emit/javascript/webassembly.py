@@ -9,11 +9,26 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import partial
 from zlib import compress
 
 from codegen.emit.javascript.dialect import MATH
+from codegen.emit.javascript.files import named, tests
 from codegen.emit.javascript.module import head, run, safe
 from codegen.emit.javascript.writer import JavaScriptFunction
+
+__all__ = ["ABOUT", "IMPORTS", "LIMIT", "files", "function", "loader", "tests"]
+
+ABOUT = """\
+Write the vector code of a graph as WebAssembly, ``name.wasm``, and ``name.mjs``, which is called as the module
+of :func:`write_javascript` is, in browsers and in Node.
+
+It needs LLVM's linker: ``wasm-ld``, or the package ziglang, ``pip install 'symnn[webassembly]'``. Arrays are copied
+into the memory of the code, which grows with the largest call to at most 1 GiB; a larger call is a RangeError.
+WebAssembly has no fused multiply-add: products are rounded before they are added to. ``example`` and everything
+else are as for :func:`write_javascript`, but that functions without a vector form are refused, and what calls
+functions of libm that JavaScript lacks (Γ).
+"""
 
 LIMIT = 2**30
 """Bytes of memory."""
@@ -22,8 +37,7 @@ LIBM = {**{name: f"Math.{name}" for name in (*MATH, "pow")}, "fmod": "(x, y) => 
 """What the code may call of libm, as JavaScript has it; in float32 too, with an f behind the name."""
 IMPORTS = frozenset(name + behind for name in LIBM for behind in ("", "f"))
 
-NAMES = frozenset({"LIMIT", "SUMS", "URL", "WebAssembly", "addUp", "compiled", "whole"})
-"""What a module has under these names already."""
+function = partial(named, frozenset({"LIMIT", "SUMS", "URL", "WebAssembly", "addUp", "compiled", "whole"}))
 
 FILE = """\
 const source = new URL('./NAME.wasm', import.meta.url);
@@ -103,3 +117,7 @@ def loader(function: JavaScriptFunction, notes: Sequence[str] = (), code: bytes 
     }
     call = re.sub("|".join(rf"\b{part}\b" for part in parts), lambda found: parts[found[0]], CALL)
     return safe(*head(function, [*said, *notes]), call, run(function))
+
+
+def files(found: JavaScriptFunction, notes: Sequence[str], code: bytes, triple: str) -> dict[str, str | bytes]:
+    return {f"{found.name}.wasm": code, f"{found.name}.mjs": loader(found, notes)}

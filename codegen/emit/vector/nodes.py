@@ -230,6 +230,9 @@ class _Instructions:
     def divide(self, a: Basic, b: Value) -> Value:
         return self.w.apply(Lanes.div, self.of(a), b)
 
+    def magnitude(self, x: Basic) -> Value:
+        return self.w.apply(Lanes.abs, self.of(x))
+
     def _difference(self, node: Basic) -> tuple[Value, Value] | None:
         """a and b of a − b."""
         if not isinstance(node, Add) or len(node.args) != 2:

@@ -31,11 +31,6 @@ def hypot(lanes: Lanes, *arguments: Value) -> Value:
     return lanes.select(infinite, math.inf, value)
 
 
-@form(f.absolute)
-def absolute(lanes: Lanes, x: Value) -> Value:
-    return lanes.abs(x)
-
-
 @form(f.floor)
 def floor(lanes: Lanes, x: Value) -> Value:
     return lanes.floor(x)
@@ -48,11 +43,6 @@ def modulo(lanes: Lanes, x: Value, y: Value) -> Value:
     differ = lanes.int_compare("<", lanes.bit_xor(lanes.bits(rest), lanes.bits(y)), 0)
     moved = lanes.select(differ, lanes.add(rest, y), rest)
     return lanes.select(lanes.compare("==", rest, 0.0), lanes.copysign(0.0, y), moved)
-
-
-@form(f.nought)
-def nought(lanes: Lanes, x: Value) -> Value:
-    return lanes.nan_where(lanes.is_nan(x))
 
 
 # --- libm ---------------------------------------------------------------------------------------------------------

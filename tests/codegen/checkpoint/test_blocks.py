@@ -12,7 +12,7 @@ import pytest
 
 import codegen
 from codegen import EmitError, Index
-from codegen.export import Request, c_files
+from codegen.export import Request, generate
 from tests.codegen.checkpoint.graphs import LONG, M, N, apart, assert_same, field, programs, recurrence, sines, ways
 from tests.codegen.networks import random_values
 from tests.codegen.test_c import COMPILERS, built, needs_compiler, sources
@@ -71,7 +71,7 @@ def test_c_code_computes_the_same_bits(tmp_path: Path) -> None:
     for number, (graph, dtype, way) in enumerate(rows):
         every = 4 if number == 1 else "sqrt"
         request = Request(graph, f"g{number}", dtype, way, checkpoint=every)  # type: ignore[arg-type]
-        written[number].write_text(str(c_files(request)[f"g{number}.c"]), encoding="utf-8")
+        written[number].write_text(str(generate(request, "c")[f"g{number}.c"]), encoding="utf-8")
     assert written[0].read_text(encoding="utf-8").count("ceil(sqrt(") == 1
     flags = (COMPILERS[0], "-O0", "-ffp-contract=off", "-fsanitize=undefined")
     for one, other in zip(built(rows, sources(whole, rows), *flags), built(rows, written, *flags)):
