@@ -7,15 +7,16 @@ nodes are equal if their numbers are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain, takewhile
 from typing import Any, TypeAlias
 
 import numpy as np
 from sympy import Add, Expr, Indexed, Integer, Mul, Pow, Rational, S, Symbol
 from sympy.core.basic import Basic
 
+from codegen.cached import cached_property
 from codegen.walk import is_leaf, postorder
 
 Node: TypeAlias = int
@@ -23,6 +24,11 @@ Head: TypeAlias = "type[Basic] | Basic"
 """What a node is: the class of an operation, or a leaf: a reference, a symbol, a constant."""
 
 _EXACT = (Integer, Rational)
+ROUNDS = 64
+"""So many nodes one above the other that nobody reads are taken away by arrays, of more one after the other."""
+
+
+Made: TypeAlias = "Callable[[Node, tuple[Node, ...], Sequence[Node]], Node]"
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,6 @@ class Edges:
     """How many operands each node has."""
     operands: np.ndarray
     """The operands of all nodes, one after the other."""
-    readers: np.ndarray
-    """The nodes whose operands they are."""
     constant: np.ndarray
     """Whether each node is a constant."""
     exponents: np.ndarray
@@ -44,9 +48,32 @@ class Edges:
     divides: np.ndarray
     """Whether each node is a power with a negative exponent."""
 
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Where the operands of each node begin, and where the last end."""
+        return np.append(0, np.cumsum(self.lengths))
+
+    @cached_property
+    def readers(self) -> np.ndarray:
+        """The nodes whose operands they are."""
+        return np.repeat(np.arange(len(self.heads)), self.lengths)
+
+    @cached_property
+    def first(self) -> np.ndarray:
+        """The first operand of each node that has any."""
+        found: np.ndarray = np.append(self.operands, 0)[self.starts[:-1]]
+        return found
+
     def has(self, head: Head) -> np.ndarray:
         """Whether each node is of a class of operations."""
         found: np.ndarray = self.heads == id(head)
+        return found
+
+    def operands_of(self, some: np.ndarray) -> np.ndarray:
+        """The operands of some nodes, one after the other."""
+        lengths = self.lengths[some]
+        places = np.repeat(self.starts[some] - np.cumsum(lengths) + lengths, lengths)
+        found: np.ndarray = self.operands[places + np.arange(len(places))]
         return found
 
 
@@ -75,7 +102,7 @@ class Nodes:
         self._parts: dict[Node, tuple[Expr, Node]] = {}
         self._powers: dict[Node, tuple[Node, Expr]] = {}
         self._read: dict[int, Node] = {}
-        self._below: dict[tuple[Node, ...], Sequence[Node]] = {}
+        self._below: dict[tuple[Node, ...], np.ndarray] = {}
         """What some nodes are computed from, once it has been asked for: nothing is ever taken away."""
         self._edges: Edges | None = None
         self._held: list[Basic] = []
@@ -117,12 +144,12 @@ class Nodes:
 
     def operation(self, head: type[Basic], operands: tuple[Node, ...]) -> Node:
         """The operation on these operands, as it is."""
-        table: dict[Any, Node]
-        key: tuple[Any, ...]
+        table: dict[Any, Node] = self._found
+        key: tuple[Any, ...] = (head, *operands)
         if head is Add or head is Mul:
-            table, key = (self._sums if head is Add else self._products), tuple(sorted(operands))
-        else:
-            table, key = self._found, (head, *operands)
+            table, key = self._sums if head is Add else self._products, operands
+            if len(operands) != 2 or operands[0] > operands[1]:
+                key = tuple(sorted(operands))
         found = table.get(key)
         if found is None:
             found = table[key] = len(self.heads)
@@ -177,6 +204,9 @@ class Nodes:
 
     def product(self, factors: Iterable[Node]) -> Node:
         """The product, equal factors as powers, its number in front."""
+        factors = tuple(factors)
+        if self._are_apart(factors):
+            return self.operation(Mul, factors)
         number: Expr = S.One
         powers: dict[Node, Expr] = {}
         repeated = False
@@ -200,6 +230,16 @@ class Nodes:
         if not found:
             return self.leaf(number)
         return self.scaled(number, found[0] if len(found) == 1 else self.operation(Mul, tuple(found)))
+
+    def _are_apart(self, factors: tuple[Node, ...]) -> bool:
+        """Whether there are several factors, none of them with a number, of different bases."""
+        if len(factors) < 2 or not self._parts.keys().isdisjoint(factors):
+            return False
+        powers = self._powers
+        bases = {powers[factor][0] if factor in powers else factor for factor in factors}
+        return (
+            len(bases) == len(factors) and powers.keys().isdisjoint(bases) and self._constants.keys().isdisjoint(bases)
+        )
 
     def as_power(self, node: Node) -> tuple[Node, Expr]:
         """Base and exponent, where that is an exact number."""
@@ -226,13 +266,15 @@ class Nodes:
 
     def total(self, terms: Iterable[Node]) -> Node:
         """The sum, equal terms as multiples."""
-        terms = tuple(terms)
-        if len(terms) > 1 and self._parts.keys().isdisjoint(terms) and len({*terms}) == len(terms):
-            return self.operation(Add, terms)
+        terms, parts = tuple(terms), self._parts
+        if len(terms) > 1:
+            rests = {parts[term][1] if term in parts else term for term in terms}
+            if len(rests) == len(terms) and parts.keys().isdisjoint(rests):  # as is that of numbers, 1
+                return self.operation(Add, terms)
         number: Expr = S.Zero
         factors: dict[Node, Expr] = {}
         for term in terms:
-            own, rest = self._parts.get(term) or (S.One, term)
+            own, rest = parts.get(term) or (S.One, term)
             if rest == self.one:
                 number += own
             elif rest in factors:
@@ -344,41 +386,90 @@ class Nodes:
                     found.append(node)
         return found
 
-    def below(self, roots: Sequence[Node]) -> Sequence[Node]:
+    def below(self, roots: Sequence[Node]) -> list[Node]:
         """The same nodes in the order of their numbers: all of a table, for which no stack is needed."""
+        found: list[Node] = self.reached(roots).tolist()
+        return found
+
+    def reached(self, roots: Sequence[Node]) -> np.ndarray:
+        """The same as an array."""
         key = tuple(roots)
         if key not in self._below:
-            wanted, operands = bytearray(max(roots, default=-1) + 1), self.operands
-            for root in roots:
-                wanted[root] = True
-            for node in range(len(wanted) - 1, -1, -1):
-                if wanted[node]:
-                    for operand in operands[node]:
-                        wanted[operand] = True
-            self._below[key] = tuple(compress(range(len(wanted)), wanted))
+            self._below[key] = self._without_unread(key) if key else np.zeros(0, np.int64)
         return self._below[key]
+
+    def _without_unread(self, roots: Sequence[Node]) -> np.ndarray:
+        """What is left when nodes that nobody reads are taken away, and those that only these read, and so on."""
+        edges, count = self.edges, max(roots) + 1
+        readers = np.bincount(edges.operands[: edges.starts[count]], minlength=count)
+        readers[[*roots]] += 1
+        unread = np.flatnonzero(readers == 0)
+        for _ in range(ROUNDS):
+            if not len(unread):
+                return np.flatnonzero(readers > 0)
+            readers[unread] = -1
+            operands, times = np.unique(edges.operands_of(unread), return_counts=True)
+            readers[operands] -= times
+            unread = operands[readers[operands] == 0]
+        wanted, operands_of = bytearray(count), self.operands
+        for root in roots:
+            wanted[root] = True
+        for node in range(count - 1, -1, -1):
+            if wanted[node]:
+                for operand in operands_of[node]:
+                    wanted[operand] = True
+        return np.flatnonzero(np.frombuffer(wanted, np.uint8))
 
     @property
     def edges(self) -> Edges:
         """The table as arrays."""
         if self._edges is None or len(self._edges.heads) != len(self):
-            count = len(self)
-            lengths = np.fromiter(map(len, self.operands), np.int64, count)
-            constant, divides, exponents = np.zeros(count, bool), np.zeros(count, bool), np.ones(count, np.int64)
-            constant[list(self._constants)] = True
-            given = [exponent for _, exponent in self._powers.values()]
-            divides[list(self._powers)] = [e.p < 0 for e in given]
-            exponents[list(self._powers)] = [e.p if e.q == 1 and abs(e.p) < 1 << 31 else 0 for e in given]
-            self._edges = Edges(
-                heads=np.fromiter(map(id, self.heads), np.int64, count),
-                lengths=lengths,
-                operands=np.fromiter(chain.from_iterable(self.operands), np.int64),
-                readers=np.repeat(np.arange(count), lengths),
-                constant=constant,
-                exponents=exponents,
-                divides=divides,
-            )
+            self._edges = self._extended(self._edges)
         return self._edges
+
+    def _extended(self, known: Edges | None) -> Edges:
+        """The arrays of a table of which some are known already: nodes never change."""
+        first, count = (0 if known is None else len(known.heads)), len(self)
+        operands = self.operands[first:]
+        constant, divides, exponents = (np.zeros(count - first, t) for t in (bool, bool, np.int64))
+        constant[[n - first for n in _last(self._constants, first)]] = True
+        exponents[:] = 1
+        for node in _last(self._powers, first):
+            exponent = self._powers[node][1]
+            divides[node - first] = exponent.p < 0
+            exponents[node - first] = exponent.p if exponent.q == 1 and abs(exponent.p) < 1 << 31 else 0
+        new = (
+            np.fromiter(map(id, self.heads[first:]), np.int64, count - first),
+            np.fromiter(map(len, operands), np.int64, count - first),
+            np.fromiter(chain.from_iterable(operands), np.int64),
+            *(constant, exponents, divides),
+        )
+        if known is None:
+            return Edges(*new)
+        old = (known.heads, known.lengths, known.operands, known.constant, known.exponents, known.divides)
+        return Edges(*(np.concatenate(columns) for columns in zip(old, new)))
+
+    def rebuilt(
+        self,
+        order: Iterable[Node],
+        own: Container[Node],
+        made: Callable[[Node, tuple[Node, ...], Sequence[Node]], Node],
+    ) -> list[Node]:
+        """By node what it becomes, where some become others: what does not depend on these stays as it is.
+
+        ``made`` gives the new node of one that is in ``own``, or has new operands: of its operands as they are now, and
+        of all nodes that came before it.
+        """
+        found = list(range(len(self)))
+        moved: set[Node] = set()
+        operands_of, are_there = self.operands, moved.isdisjoint
+        for node in order:
+            if node in own or not are_there(operands_of[node]):
+                new = made(node, tuple([found[operand] for operand in operands_of[node]]), found)
+                if new != node:
+                    found[node] = new
+                    moved.add(node)
+        return found
 
     def magnitudes(self, constants: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of constants, those of one magnitude by the same number, and whether each is negative."""
@@ -391,7 +482,7 @@ class Nodes:
 
     def operations(self, roots: Sequence[Node]) -> set[type[Basic]]:
         """The classes of the operations that some nodes are computed by."""
-        edges, below = self.edges, np.array(self.below(roots), np.int64)
+        edges, below = self.edges, self.reached(roots)
         _, first = np.unique(edges.heads[inside := below[edges.lengths[below] > 0]], return_index=True)
         return {head for node in inside[first] if isinstance(head := self.heads[node], type)}
 
@@ -402,6 +493,11 @@ class Nodes:
             for operand in self.operands[node]:
                 found[operand] = found.get(operand, 0) + 1
         return found
+
+
+def _last(numbers: dict[Node, Any], first: Node) -> Iterator[Node]:
+    """The keys from some number on, which are in order."""
+    return takewhile(first.__le__, reversed(numbers))
 
 
 Pattern: TypeAlias = "tuple[tuple[Head | int, tuple[int, ...]], ...]"

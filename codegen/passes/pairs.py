@@ -133,34 +133,34 @@ def _chosen(nodes: Nodes, order: Sequence[Node]) -> Chosen:
     return pairs, products.factors
 
 
-def _rebuilt(nodes: Nodes, order: Iterable[Node], chosen: Chosen) -> tuple[Nodes, dict[Node, Node]]:
+def _rebuilt(nodes: Nodes, order: Iterable[Node], chosen: Chosen) -> tuple[Nodes, Sequence[Node]]:
     """A table with these pairs; by the nodes of the old one, those of the same value."""
     pairs, products = chosen
     if not pairs:
-        return nodes, {node: node for node in order}
+        return nodes, range(len(nodes))
     new = nodes.copy()
-    found: dict[Node, Node] = {}
+    own = {node for node, left in products.items() if min(left) < 0}
+    joined: dict[Node, Node] = {}
 
-    def joined(name: Node) -> Node:
-        """The node of a pair, and of those that are in it."""
+    def join(name: Node, found: Sequence[Node]) -> Node:
+        """The node of a pair of factors, and of those that are in it."""
         stack = [name]
         while stack:
             inside = pairs[-stack[-1] - 1]
-            waiting = [part for part in inside if part < 0 and part not in found]
+            waiting = [part for part in inside if part < 0 and part not in joined]
             if not waiting:
-                found[stack.pop()] = new.operation(Mul, tuple([found[part] for part in inside]))
+                joined[stack.pop()] = new.operation(Mul, tuple([joined[p] if p < 0 else found[p] for p in inside]))
             stack += waiting
-        return found[name]
+        return joined[name]
 
-    for node in order:
+    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
         head, operands = nodes.heads[node], nodes.operands[node]
-        left = products.get(node)
-        if left is not None and min(left) < 0:
-            kept = [found[o] for o in operands if o in left or not _is_multiplied(nodes, o)]
-            names = [found[part] if part in found else joined(part) for part in sorted(left) if part < 0]
-            found[node] = names[0] if not kept and len(names) == 1 else new.operation(Mul, (*kept, *names))
-        else:
-            given = tuple([found[operand] for operand in operands])
-            same = given == operands or not isinstance(head, type)
-            found[node] = node if same else new.operation(head, given)
-    return new, found
+        assert isinstance(head, type)
+        if node not in own:
+            return new.operation(head, given)
+        left = products[node]
+        kept = [now for o, now in zip(operands, given) if o in left or not _is_multiplied(nodes, o)]
+        names = [joined[part] if part in joined else join(part, found) for part in sorted(left) if part < 0]
+        return names[0] if not kept and len(names) == 1 else new.operation(Mul, (*kept, *names))
+
+    return new, nodes.rebuilt(order, own, made)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-import numpy as np
 from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow, acos, asin, atan, atan2, cos, exp, log, sin, tan, tanh
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -20,7 +19,6 @@ from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.stabilise import stabilise
 from codegen.passes.stable_forms import RECIPROCALS
 from codegen.passes.unsettled import (
-    divided_by_squares,
     exponentials,
     has_nested_exponentials,
     has_one,
@@ -28,6 +26,7 @@ from codegen.passes.unsettled import (
     is_product_otherwise,
     log1p_squared,
     over_squares,
+    plain_forms,
     unsettled,
 )
 from codegen.walk import references
@@ -73,20 +72,19 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     1/(1 + exp(a))ⁿ = σ(−a)ⁿ, 1/cosh(a)ⁿ = sech(a)ⁿ and the like, log(1 + a) = log1p(a), and exp(a)·exp(b) = exp(a + b)
     where an exponent has an exponential itself, x/(x² + y²) and log(1 + x² + y²).
     """
-    nodes, edges = formulas.nodes, formulas.nodes.edges
-    order = nodes.below(list(formulas.assigned.values()))
-    new = nodes.copy()
-    asked = np.array(order, np.int64)
-    wanted = edges.divides | edges.has(log) | (edges.has(Mul) & edges.has(exp).any()) | divided_by_squares(nodes)
-    if all(_plain_form(new, node) == node for node in asked[wanted[asked]].tolist()):
+    nodes, new = formulas.nodes, formulas.nodes.copy()
+    order = nodes.reached(list(formulas.assigned.values()))
+    own = order[plain_forms(nodes)[order]].tolist()
+    if all(_plain_form(new, node) == node for node in own):
         return formulas
-    new, is_wanted = nodes.copy(), wanted.tolist()
-    found: dict[Node, Node] = {}
-    for node in order:
-        head, operands = nodes.heads[node], nodes.operands[node]
-        given = tuple([found[operand] for operand in operands])
-        made = node if given == operands or not isinstance(head, type) else new.made(head, given)
-        found[node] = _plain_form(new, made) if made != node or is_wanted[node] else node
+    new = nodes.copy()
+
+    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
+        head = nodes.heads[node]
+        assert isinstance(head, type)
+        return _plain_form(new, new.made(head, given) if given != nodes.operands[node] else node)
+
+    found = nodes.rebuilt(order.tolist(), set(own), made)
     return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 
@@ -214,23 +212,21 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
 
 def _replaced(
     nodes: Nodes, order: Iterable[Node], part: _Part, bodies: Mapping[Expr, Expr]
-) -> tuple[Nodes, dict[Node, Node]]:
+) -> tuple[Nodes, Sequence[Node]]:
     """A table with other formulas for a part of another one; by its nodes, those of the same value."""
     new = nodes.copy()
-    found: dict[Node, Node] = {}
-    for node in order:
-        name = part.names.get(node)
+
+    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
+        name, head = part.names.get(node), nodes.heads[node]
         if node in part.inside:
-            if name is not None:
-                found[node] = _read(new, name, bodies)
-            continue
-        operands = tuple([found[operand] for operand in nodes.operands[node]])
-        head = nodes.heads[node]
-        same = operands == nodes.operands[node]
-        found[node] = node if same or not isinstance(head, type) else new.made(head, operands)
+            return node if name is None else _read(new, name, bodies)
+        is_same = given == nodes.operands[node] or not isinstance(head, type)
+        now = node if is_same else new.made(head, given)
         if name is not None:
-            new.name(name, found[node])
-    return new, found
+            new.name(name, now)
+        return now
+
+    return new, nodes.rebuilt(order, part.inside.union(part.names), made)
 
 
 def _read(nodes: Nodes, target: Expr, bodies: Mapping[Expr, Expr]) -> Node:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
+import numpy as np
 from sympy import Add, Dummy, Expr, Mul, Piecewise
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
@@ -38,14 +40,10 @@ def lowered(graph: Graph) -> Graph:
     assert formulas is not None
     outputs = set(graph.outputs)
     wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in outputs}
-    old, roots = formulas.nodes, formulas.roots(outputs)
-    if not any(issubclass(head, Composite) for head in heads(graph)):
-        new, found = old, {node: node for node in roots}
-    else:
-        new = old.copy()
-        found = _written_out(new, roots)
+    composites = {id(head) for head in heads(graph) if issubclass(head, Composite)}
+    nodes, found = _written_out(formulas.nodes, formulas.roots(outputs), composites)
     assigned = {cell: found[node] for cell, node in wanted.items()}
-    return Graph.of_formulas(graph.inputs, Formulas(new, formulas.variables, assigned, stable=True), graph.outputs)
+    return Graph.of_formulas(graph.inputs, Formulas(nodes, formulas.variables, assigned, stable=True), graph.outputs)
 
 
 @once
@@ -56,25 +54,23 @@ def heads(graph: Graph) -> set[type[Basic]]:
     return formulas.nodes.operations(formulas.roots(graph.outputs))
 
 
-def _is_composite(head: type[Basic]) -> bool:
-    return issubclass(head, Composite)
+def _written_out(nodes: Nodes, roots: list[Node], composites: Collection[int]) -> tuple[Nodes, Sequence[Node]]:
+    """A table without some functions, which have these identities; by the nodes of the old one, those of the value."""
+    if not composites:
+        return nodes, range(len(nodes))
+    new, order = nodes.copy(), nodes.reached(roots)
+    own = set(order[np.isin(nodes.edges.heads[order], [*composites])].tolist())
 
+    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
+        head = nodes.heads[node]
+        assert isinstance(head, type)
+        if node not in own:
+            return new.made(head, given)
+        constants = tuple([new.constant(operand) for operand in given])
+        varying = [operand for operand, value in zip(given, constants) if value is None]
+        return new.filled(_formula(head, constants), varying)
 
-def _written_out(nodes: Nodes, roots: list[Node]) -> dict[Node, Node]:
-    """By node, what it is without composite functions."""
-    found: dict[Node, Node] = {}
-    for node in nodes.below(roots):
-        head, operands = nodes.heads[node], nodes.operands[node]
-        given = tuple([found[operand] for operand in operands])
-        if not isinstance(head, type):
-            found[node] = node
-        elif _is_composite(head):
-            constants = tuple([nodes.constant(operand) for operand in given])
-            varying = [operand for operand, value in zip(given, constants) if value is None]
-            found[node] = nodes.filled(_formula(head, constants), varying)
-        else:
-            found[node] = node if given == operands else nodes.made(head, given)
-    return found
+    return new, nodes.rebuilt(order.tolist(), own, made)
 
 
 @lru_cache(maxsize=1024)

@@ -174,26 +174,23 @@ def _cost(nodes: Nodes, free: Sequence[_Found]) -> int:
 
 def _rebuilt(
     nodes: Nodes, order: Sequence[Node], chosen: Mapping[Node, Sequence[_Found]]
-) -> tuple[Nodes, dict[Node, Node]]:
+) -> tuple[Nodes, Sequence[Node]]:
     """A table with these sums; by the nodes of the old one, those of the same value."""
     new = nodes.copy()
-    found = {nodes.one: nodes.one}
-    for node in order:
-        head, operands = nodes.heads[node], nodes.operands[node]
-        if node in chosen:
-            joined: dict[Node, Node | None] = {}
-            for pair in chosen[node]:
-                y = found[pair.y]
-                both = new.total((found[pair.x], new.scaled(S.NegativeOne, y) if pair.is_difference else y))
-                joined[pair.first] = new.scaled(nodes.parted(pair.first)[0], new.times(found[pair.factor], both))
-                joined[pair.second] = None
-            terms = [joined.get(operand, found[operand]) for operand in operands]
-            found[node] = new.total([term for term in terms if term is not None])
-        else:
-            given = tuple([found[operand] for operand in operands])
-            if given == operands or not isinstance(head, type):
-                found[node] = node
-            else:
-                # A sum that became a product may have a number in front.
-                found[node] = (new.made if head in (Add, Mul) else new.operation)(head, given)
-    return new, found
+
+    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
+        head = nodes.heads[node]
+        assert isinstance(head, type)
+        if node not in chosen:
+            # A sum that became a product may have a number in front.
+            return (new.made if head in (Add, Mul) else new.operation)(head, given)
+        joined: dict[Node, Node | None] = {}
+        for pair in chosen[node]:
+            y = found[pair.y]
+            both = new.total((found[pair.x], new.scaled(S.NegativeOne, y) if pair.is_difference else y))
+            joined[pair.first] = new.scaled(nodes.parted(pair.first)[0], new.times(found[pair.factor], both))
+            joined[pair.second] = None
+        terms = [joined.get(operand, now) for operand, now in zip(nodes.operands[node], given)]
+        return new.total([term for term in terms if term is not None])
+
+    return new, nodes.rebuilt(order, chosen, made)

@@ -99,7 +99,9 @@ class _Near:
 
     def __init__(self, nodes: Nodes) -> None:
         self.edges = nodes.edges
-        self._first = np.append(self.edges.operands, 0)[np.cumsum(self.edges.lengths) - self.edges.lengths]
+        products = self.edges.has(Mul)
+        scaled = products & (self.edges.lengths == 2) & self.edges.constant[self.edges.first]
+        self.to_terms, self.to_factors = (self.edges.has(Add) | scaled,), (products, self.edges.has(Pow))
 
     def __call__(self, heads: Iterable[Head]) -> np.ndarray:
         """Whether each node is one of some functions."""
@@ -114,7 +116,7 @@ class _Near:
 
     def powers(self, some: np.ndarray) -> np.ndarray:
         """Whether each node is a power of one of some."""
-        found: np.ndarray = self.edges.has(Pow) & some[self._first]
+        found: np.ndarray = self.edges.has(Pow) & some[self.edges.first]
         return found
 
     def factors(self, some: np.ndarray) -> np.ndarray:
@@ -132,33 +134,132 @@ class _Near:
         found &= self.edges.has(Add)
         return found
 
+    # --- two factors of one product -------------------------------------------------------------------------------
+
+    def pairs(self, products: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each of some products, each of its factors that is in ``own``, and each other one."""
+        count = len(self.edges.heads)
+        owners = inside = np.flatnonzero(products & self.edges.has(Mul))
+        ends: list[tuple[np.ndarray, np.ndarray]] = []
+        for _ in range(DEEP + 3):
+            owners, inside = self._spread(owners, inside)
+            owners, inside = np.divmod(np.unique(owners * count + inside), count)
+            ends.append((owners, inside))
+            deeper = self.edges.has(Mul)[inside]
+            owners, inside = owners[deeper], inside[deeper]
+        owners, found = (np.concatenate(column) for column in zip(*ends))
+        varying = ~self.edges.constant[found]
+        owners, found = owners[varying], found[varying]
+        order = np.argsort(owners, kind="stable")
+        owners, found = owners[order], found[order]
+        rows = np.flatnonzero(own[found])
+        starts, stops = np.searchsorted(owners, owners[rows]), np.searchsorted(owners, owners[rows], "right")
+        rows = np.repeat(rows, stops - starts)
+        others = np.arange(len(rows)) + np.repeat(stops - np.cumsum(stops - starts), stops - starts)
+        rows, others = rows[rows != others], others[rows != others]
+        return owners[rows], found[rows], found[others]
+
+    def bases(self, some: np.ndarray) -> np.ndarray:
+        """The bases of powers, and all other nodes as they are."""
+        found: np.ndarray = np.where(self.edges.has(Pow)[some], self.edges.first[some], some)
+        return found
+
+    def inside(self, whole: np.ndarray, parts: np.ndarray, ways: Sequence[np.ndarray]) -> np.ndarray:
+        """The nodes in ``whole`` beside all parts of theirs, each pair as one number, in order.
+
+        ``ways`` are the operations that are looked into, those of each way only inside of the ways before.
+        """
+        count = len(self.edges.heads)
+        known = np.unique(whole * count + parts)
+        for through in ways:
+            found = [known]
+            for _ in range(2 * DEEP + 2):
+                whole, parts = np.divmod(found[-1], count)
+                opened = through[parts]
+                if not opened.any():
+                    break
+                whole, parts = self._spread(whole[opened], parts[opened])
+                found.append(np.unique(whole * count + parts))
+            known = np.unique(np.concatenate(found)) if len(found) > 1 else known
+        return known
+
+    def among(self, known: np.ndarray, whole: np.ndarray, parts: np.ndarray) -> np.ndarray:
+        """Whether pairs are among those that :meth:`inside` found; constants count as none."""
+        wanted = whole * len(self.edges.heads) + parts
+        found: np.ndarray = np.append(known, -1)[np.searchsorted(known, wanted)] == wanted
+        found &= ~self.edges.constant[parts]
+        return found
+
+    def leading(self, some: np.ndarray) -> np.ndarray:
+        """What the first term of sums that is no number is a multiple of."""
+        for _ in range(2 * DEEP + 2):
+            scaled = self.edges.constant[self.edges.first[some]] & (self.edges.lengths[some] > 1)
+            opened = self.edges.has(Add)[some] | (self.edges.has(Mul)[some] & scaled & (self.edges.lengths[some] == 2))
+            at = self.edges.starts[some] + scaled
+            some = np.where(opened, np.append(self.edges.operands, [0, 0])[at], some)
+        return some
+
+    def _spread(self, owners: np.ndarray, some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Owners of nodes beside the operands of these."""
+        return np.repeat(owners, self.edges.lengths[some]), self.edges.operands_of(some)
+
+    def chosen(self, some: np.ndarray) -> np.ndarray:
+        """Whether each node is one of some."""
+        found = np.zeros(len(self.edges.heads), bool)
+        found[some] = True
+        return found
+
 
 def _everywhere(near: _Near) -> np.ndarray:
     return np.ones(len(near.edges.heads), bool)
 
 
-def _is_product_near(near: _Near) -> np.ndarray:
-    """Whether there are factors that :func:`is_product_otherwise` asks for."""
-    is_sum = near.edges.has(Add)
-    vanishing = near(VANISHING) | is_sum if near([exp, *REMAINING]).any() else near(VANISHING)
-    found: np.ndarray = near.factors(vanishing) & near.factors(near.edges.divides | near(INVERSE)) | near.factors(
-        near(MULTIPLIED)
-    )
-    if near([log1mexp]).any():
-        found = found | near.factors(is_sum)
-    return found
+def _may_vanish(near: _Near) -> np.ndarray:
+    """Whether there are factors that :func:`_vanishes` asks for: f(x) beside g(x), or beside what x consists of."""
+    vanishing, decimal = near(VANISHING), near.edges.has(Add) & near.terms(near([exp]))
+    some = vanishing | decimal
+    products, own, others = near.pairs(near.factors(near.edges.divides | near(INVERSE)), some | near.powers(some))
+    own, bases = near.bases(own), near.bases(others)
+    arguments = near.edges.first[own]
+    about = vanishing[bases] & (near.edges.first[bases] == arguments)
+    known = near.inside(arguments, arguments, (*near.to_factors, *near.to_terms))
+    for parts in (others, bases, near.leading(bases)):
+        about |= near.among(known, arguments, parts)
+    return near.chosen(products[about | decimal[own]])
+
+
+def _may_remain(near: _Near) -> np.ndarray:
+    """Whether there are sums that :func:`_remains` asks for, and divisors that are part of them."""
+    remaining, divides = near(REMAINING), near.edges.divides
+    sums = near.terms(near.factors(remaining)) & (near.edges.lengths == 2)
+    products, own, others = near.pairs(near.factors(divides), sums | near.powers(sums))
+    below = divides[others]
+    products, own, others = products[below], near.bases(own[below]), near.bases(others[below])
+    known = near.inside(own, own, (*near.to_terms, *near.to_factors))
+    whole, parts = np.divmod(known, len(remaining))
+    arguments = near.inside(whole[remaining[parts]], near.edges.first[parts[remaining[parts]]], near.to_factors)
+    return near.chosen(products[near.among(arguments, own, others)])
 
 
 def _is_divided_by_squares(near: _Near) -> np.ndarray:
-    """Whether there is a divisor that may be a sum of squares."""
+    """Whether there is a divisor that may be a sum of squares, one of which is that of another factor."""
     edges = near.edges
     other = ~(edges.constant | (edges.exponents % 2 == 0) | edges.has(Mul) | edges.has(Add))
-    return near.factors(edges.divides & near.powers(edges.has(Add) & ~near.reading(other)))
+    divisors = edges.divides & near.powers(edges.has(Add) & ~near.reading(other) & (edges.lengths <= SHORT))
+    products, own, others = near.pairs(near.factors(divisors), divisors)
+    own, bases = near.bases(own), near.bases(others)
+    known = near.inside(own, own, (*near.to_terms, *near.to_factors))
+    return near.chosen(products[near.among(known, own, others) | near.among(known, own, bases)])
 
 
-def divided_by_squares(nodes: Nodes) -> np.ndarray:
-    """Whether each node is a product that may be divided by a sum of squares."""
-    found: np.ndarray = nodes.edges.has(Mul) & _is_divided_by_squares(_Near(nodes))
+def plain_forms(nodes: Nodes) -> np.ndarray:
+    """Whether each node may have one of the forms that take no look around."""
+    near, edges = _Near(nodes), nodes.edges
+    exponentials = near([exp])
+    reciprocals = edges.divides & near.powers(near(RECIPROCALS) | (edges.has(Add) & near.reading(exponentials)))
+    powers = exponentials | near.powers(exponentials)
+    products = edges.has(Mul) & (near.reading(powers) | _is_divided_by_squares(near))
+    found: np.ndarray = edges.has(log) | reciprocals | products
     return found
 
 
@@ -286,13 +387,16 @@ def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set
 
 def is_product_otherwise(nodes: Nodes, node: Node) -> bool:
     """Whether a product may have another form than :func:`over_squares`."""
+    return any(rule(nodes, node) for rule in _OF_PRODUCTS)
+
+
+def _is_multiplied_otherwise(nodes: Nodes, node: Node) -> bool:
+    """Whether there are factors in :data:`MULTIPLIED` that belong together."""
     found = list(factors(nodes, node))
     heads = [nodes.heads[base] for base, _ in found]
-    if _vanishes(nodes, found, heads) or _remains(nodes, found):
-        return True
     about = [(head, base, power) for head, (base, power) in zip(heads, found) if head in MULTIPLIED]
     if not about:
-        return Add in heads and any(nodes.heads[base] is Add and _has(nodes, base, log1mexp) for base, _ in found)
+        return False
     if any(head in ALWAYS and (head is not hypot or power.is_negative) for head, _, power in about):
         return True
     if has_nested_exponentials(nodes, node):
@@ -332,8 +436,18 @@ def _rests(nodes: Nodes, node: Node) -> set[Node]:
     return {rest for _, rest in terms(nodes, node)} if nodes.heads[node] is Add else {nodes.parted(node)[1]}
 
 
-def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> bool:
+def _decays(nodes: Nodes, node: Node) -> bool:
+    """log(1 − exp(a)) in a sum beside what is not in :data:`MULTIPLIED`."""
+    found = [base for base, _ in factors(nodes, node)]
+    if any(nodes.heads[base] in MULTIPLIED for base in found):
+        return False
+    return any(nodes.heads[base] is Add and _has(nodes, base, log1mexp) for base in found)
+
+
+def _vanishes(nodes: Nodes, node: Node) -> bool:
     """f(x)/x, x/f(x) and f(x)/g(x), where x may be a sum that is a multiple of another one."""
+    found = list(factors(nodes, node))
+    heads = [nodes.heads[base] for base, _ in found]
     if INVERSE.isdisjoint(heads) and not any(power.is_negative for _, power in found):
         return False
     whole = [(base, power, head) for (base, power), head in zip(found, heads) if power.is_Integer]
@@ -359,8 +473,9 @@ def _vanishes(nodes: Nodes, found: Sequence[Factor], heads: Sequence[Head]) -> b
     return False
 
 
-def _remains(nodes: Nodes, found: Sequence[Factor]) -> bool:
+def _remains(nodes: Nodes, node: Node) -> bool:
     """(f(x) − x)/x³."""
+    found = list(factors(nodes, node))
     below = {base for base, power in found if power.is_negative}
     for base, _ in found if below else ():
         if nodes.heads[base] is Add and len(nodes.operands[base]) == 2:
@@ -563,6 +678,13 @@ def _inverse(nodes: Nodes, node: Node) -> bool:
     return (nodes.heads[node], nodes.heads[nodes.parted(argument)[1]]) in INVERSES
 
 
+_OF_PRODUCTS: Mapping[Callable[[Nodes, Node], bool], Callable[[_Near], np.ndarray]] = {
+    _vanishes: _may_vanish,
+    _remains: _may_remain,
+    _is_multiplied_otherwise: lambda near: near.factors(near(MULTIPLIED)),
+    _decays: lambda near: near.factors(near.terms(near.factors(near([log1mexp])))),
+}
+"""Beside what a product may have another form than :func:`over_squares`."""
 _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np.ndarray]]] = (
     (Add, _saturates, lambda near: near.reading(near.edges.constant) & near.terms(near(SATURATING))),
     (Add, _sum, lambda near: near.terms(near.factors(near(SUMMED)))),
@@ -572,7 +694,7 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np
         _gap,
         lambda near: near.reading(near.factors(near(VANISHING))) & near.reading(near.factors(near.edges.divides)),
     ),
-    (Mul, is_product_otherwise, _is_product_near),
+    *((Mul, rule, where) for rule, where in _OF_PRODUCTS.items()),
     (Mul, lambda nodes, node: over_squares(nodes, node) is not None, _is_divided_by_squares),
     (Pow, _power, lambda near: near.edges.exponents < 1),
     (log, _log, _everywhere),

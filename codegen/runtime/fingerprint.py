@@ -49,7 +49,7 @@ def _formulas(graph: Graph) -> Iterator[str]:
     assert formulas is not None
     nodes, edges, outputs = formulas.nodes, formulas.nodes.edges, set(graph.outputs)
     assigned = [(cell, node) for cell, node in formulas.assigned.items() if cell.name in outputs]
-    order = np.array(nodes.below([node for _, node in assigned]), np.int64)
+    order = nodes.reached([node for _, node in assigned])
     _, first, heads = np.unique(edges.heads[order], return_index=True, return_inverse=True)
     met = np.argsort(first)
     for node in order[first[met]]:

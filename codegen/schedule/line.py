@@ -87,7 +87,7 @@ class Instructions(Code):
         self.values: list[Value] = [-1] * len(self.nodes)
         """By node; −1 of what is only computed as a part of others."""
         order = self.nodes.below(roots)
-        needed = self._analyse(np.array(order, np.int64), roots)
+        needed = self._analyse(self.nodes.reached(roots), roots)
         heads, operands, values = self.nodes.heads, self.nodes.operands, self.values
         written_by: dict[Any, Any] = {head: _written_by(head) for head in self.nodes.operations(roots)}
         for node in compress(order, needed):
@@ -106,7 +106,7 @@ class Instructions(Code):
         is_sum, is_product = edges.has(Add), edges.has(Mul)
         whole = np.where(abs(edges.exponents) <= MOST_FACTORS, edges.exponents, 0)
         below = is_product[readers] & (whole[operands] < 0)
-        first = np.append(edges.operands, 0)[np.cumsum(edges.lengths) - edges.lengths]
+        first = edges.first
         bases = first[operands[below]]
         fusable = (whole == 2) | is_product & (np.bincount(readers[below], minlength=count) == 0)
         once = fusable & (np.bincount(operands, minlength=count) == 1)
