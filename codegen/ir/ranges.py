@@ -208,6 +208,25 @@ def least(form: Affine) -> Expr:
     return _end(form, NOTHING, 1)
 
 
+def at_least(form: Affine, known: Known) -> int | None:
+    """The greatest integer that a sum is known to be at least for all lengths; None if there is none.
+
+    >>> i, j, k = Idx("i", 9), Idx("j", 9), Idx("k", 9)
+    >>> at_least(affine(i - k), Known.of(k < j, j < i)), at_least(affine(i + 1), NOTHING), at_least(affine(-i), NOTHING)
+    (2, 1, None)
+    """
+    found: list[int] = []
+    for count in range(3):
+        for others in combinations(known.forms, count):
+            rest = form
+            for other in others:
+                rest = _difference(rest, other)
+            if all(factor > 0 or (index, -1) in known.ends for index, factor in rest.coefficients):
+                end = _for_all_lengths(_end(rest, known, 1))
+                found += [int(end)] if end is not None and end.is_Integer else []
+    return max(found, default=None)
+
+
 def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
     """The least value of an index, under 1, and the greatest, under −1, where some forms of it alone say so."""
     found: dict[tuple[Idx, int], Expr] = {}

@@ -193,7 +193,7 @@ def _steps_of(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
 def _steps(scan: order.Scan, equations: Mapping[Cell, Equation], by_place: bool) -> Steps:
     """What equations compute at one value of their own index is one step, or at one place of the scan."""
     times = {cell: scan.index(equation) for cell, equation in equations.items()}
-    names = {i.name for equation in equations.values() for i in equation.domain} - {t.name for t in times.values()}
+    names = {i.name for cell, equation in equations.items() for i in equation.domain if i != times[cell]}
     name = next(iter(times.values())).name
     while name in names:
         name += "_"
