@@ -126,8 +126,9 @@ class Tangents:
         edges = local_derivatives(equation, active.keys()) if active else {}
         if not edges:
             return []
+        whole = not equation.reduced and equation.cell not in self.graph.over_steps
         return [
-            summand(new if is_plain(reference) and not equation.reduced else guarded(new), _summed(equation, new))
+            summand(new if is_plain(reference) and whole else guarded(new), _summed(equation, new))
             for reference, local in edges.items()
             for factor in [self.system.multiplier(equation, reference, local)]
             for given in active[reference]

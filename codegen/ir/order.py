@@ -195,9 +195,12 @@ def _reads(equations: Sequence[Equation]) -> Iterator[_Read]:
 
 
 def _ordered(
-    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read]
+    equations: Sequence[Equation],
+    among: Sequence[int],
+    reads: Sequence[_Read],
+    around: Sequence[Mapping[str, int]] = (),
 ) -> tuple[Equation | Scan, ...]:
-    """These equations, each after what it reads; those that read each other as scans."""
+    """These equations, each after what it reads; those that read each other as scans, inside of those ``around``."""
     needs: dict[int, list[int]] = {position: [] for position in among}
     for read in reads:
         needs[read.reader].append(read.read)
@@ -207,7 +210,7 @@ def _ordered(
             found.append(equations[component[0]])
         else:
             inside = [read for read in reads if read.reader in component and read.read in component]
-            found.append(_scan(equations, sorted(component), inside))
+            found.append(_scan(equations, sorted(component), inside, around))
     return tuple(found)
 
 
@@ -246,10 +249,12 @@ def _components(needs: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
 # --- scans --------------------------------------------------------------------------------------------------------
 
 
-def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read]) -> Scan:
+def _scan(
+    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read], around: Sequence[Mapping[str, int]]
+) -> Scan:
     """The equations as a scan along an axis on which all that they read of each other lies on one side."""
     names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
-    distances = _Distances(equations)
+    distances = _Distances(equations, around)
     first = equations[among[0]]
     for axis, step in product(range(len(subscripts(first.target))), (1, -1)):
         for axes in _alignments(equations, among, reads, {first.name: axis}, step, distances):
@@ -267,7 +272,7 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
                     _form(e.target, axes[e.name])[1] + shifts[e.name] for e in (equations[p] for p in among)
                 )
                 shifts = {name: shift - first_place for name, shift in shifts.items()}
-                return Scan(_ordered(equations, among, left), axes, shifts, step)
+                return Scan(_ordered(equations, among, left, (*around, axes)), axes, shifts, step)
     one = next((read for read in reads if read.read <= read.reader), reads[0])
     target = equations[one.read].target
     group = ", ".join(str(equations[position].target) for position in among)
@@ -296,10 +301,13 @@ def _shifts(names: Sequence[tuple[str, str]], offsets: Sequence[int], step: int)
 
 
 class _Distances:
-    """How far ahead of an element an equation reads another along two of their axes, each found once."""
+    """How far ahead of an element an equation reads another along two of their axes, each found once.
 
-    def __init__(self, equations: Sequence[Equation]) -> None:
-        self._equations = equations
+    They are not those of scans ``around``, at one step of which all of this is.
+    """
+
+    def __init__(self, equations: Sequence[Equation], around: Sequence[Mapping[str, int]]) -> None:
+        self._equations, self._around = equations, around
         self._found: dict[tuple[_Read, int, int, int], int | None] = {}
         self._known: dict[tuple[int, Expr], list[Known]] = {}
 
@@ -313,6 +321,9 @@ class _Distances:
         return self._found[key]
 
     def _back(self, read: _Read, axis: int, other: int, step: int) -> int | None:
+        names = self._equations[read.reader].name, self._equations[read.read].name
+        if any(axes[name] == at for axes in self._around for name, at in zip(names, (axis, other))):
+            return None
         own, place = (
             affine(subscripts(reference)[at])
             for reference, at in ((self._equations[read.reader].target, axis), (read.reference, other))

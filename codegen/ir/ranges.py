@@ -376,10 +376,16 @@ def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
     >>> i, a = Idx("i", 5), Symbol("a", real=True)
     >>> guard_of(Piecewise((a, i > 2), (0, True)))
     (a, i > 2)
+    >>> guard_of(Piecewise((0, i < 1), (a, i < 3), (0, True)))
+    (a, (i >= 1) & (i < 3))
     """
-    if not isinstance(factor, Piecewise) or len(factor.args) != 2 or factor.args[1] != (0, True):
+    if not isinstance(factor, Piecewise) or factor.args[-1] != (0, True):
         return None
-    value, condition = factor.args[0].args
+    given = [number for number, pair in enumerate(factor.args) if pair.args[0] != 0]
+    if len(given) != 1:
+        return None
+    value, last = factor.args[given[0]].args
+    condition = And(last, *[Not(pair.args[1]) for pair in factor.args[: given[0]]])
     return (value, condition) if not references(condition) else None
 
 
