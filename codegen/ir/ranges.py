@@ -432,8 +432,8 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
     """All conditions at once, without those that hold anyway; False if they cannot.
 
     >>> i = Idx("i", 5)
-    >>> simplified([i >= 1, i <= 4, i >= 0]), simplified([i >= 5])
-    (i >= 1, False)
+    >>> simplified([i >= 1, i <= 4, i >= 0]), simplified([i >= 5]), simplified([i >= 2, i <= 1])
+    (i >= 1, False, False)
     """
     parts = list(dict.fromkeys(part for condition in conditions for part in conjuncts(condition)))
     kept: list[Basic] = []
@@ -445,6 +445,8 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
         if any(NOTHING.says(form.negated) for form in forms):
             return sympy.false
         known = Known.of(*kept, *parts[number + 1 :])
+        if any(known.says(form.negated) for form in forms):
+            return sympy.false
         if not all(known.says(form) for form in forms):
             plain = all(leaf.is_integer is not False for leaf in leaves(part))
             kept += [part] if plain else [comparison(form) for form in forms]

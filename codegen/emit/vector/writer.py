@@ -330,7 +330,7 @@ class Writer(Memory):
             type_ = (self.wide if lanes else self.scalar).real_type
             slot = on_stack(self.builder, type_)
             self.builder.store((self.wide if lanes else self.scalar).real(value), slot)
-            self.under_way[key] = Sum(slot, lanes, combine=lanes and not inside)
+            self.under_way[key] = Sum(statement.target, slot, lanes, combine=lanes and not inside)
 
     def accumulate(self, statement: Accumulate, scope: Scope) -> None:
         """Add a value to a sum, products fused to it, or keep the larger; lanes beyond the end change nothing."""
