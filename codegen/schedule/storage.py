@@ -222,9 +222,9 @@ def _axes(graph: Graph, key: StorageKey, life: _Life) -> tuple[int, ...]:
         shared = tuple(a for a, b in zip(shared, access.loops) if a == b)
     rank = len(graph.variable(key[0]).shape)
     places = [{subscripts(access.reference)[axis] for access in accesses} for axis in range(rank)]
-    apart = [subscripts(write.reference)[axis] for axis in range(rank) for write in life.writes if len(places[axis]) > 1]
     # What another pass of a loop reads is there for all passes of the loops inside of that.
-    across = {index for place in apart for index in indices(place)}
+    apart = [axis for axis in range(rank) if len(places[axis]) > 1]
+    across = {i for write in life.writes for axis in apart for i in indices(subscripts(write.reference)[axis])}
     last = next((depth for depth, (_, index, _) in enumerate(shared) if index in across), len(shared))
     inside = {index for _, index, _ in shared[: last + 1]}
     pattern = key[1] or (None,) * rank
