@@ -369,10 +369,11 @@ def _alignments(
         known = [read for read, pair in zip(reads, names) if all(name in axes for name in pair)]
         if any(distances.ahead(read, axes, step) is None for read in known):
             continue
-        read, pair = next(((r, pair) for r, pair in zip(reads, names) if sum(n in axes for n in pair) == 1), (None, ()))
-        if read is None:
+        open_ = next(((read, pair) for read, pair in zip(reads, names) if sum(n in axes for n in pair) == 1), None)
+        if open_ is None:
             yield axes
             continue
+        read, pair = open_
         (new,) = (name for name in pair if name not in axes)
         given = equations[read.reader].target, read.reference
         here, there = given if new == pair[1] else given[::-1]
