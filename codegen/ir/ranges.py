@@ -521,6 +521,22 @@ def under(body: Basic, wanted: Callable[[Expr], bool]) -> Iterator[tuple[Expr, t
             yield from ((reference, conditions) for reference in references(leaf) if wanted(reference))
 
 
+def said_of_integers(body: Basic, reference: Expr) -> tuple[Basic, ...]:
+    """What is said of the integers that a reference reads wherever it stands in a body.
+
+    >>> from sympy import IndexedBase
+    >>> s, E, y = Idx("s", 9), IndexedBase("E", shape=(5,)), IndexedBase("y", integer=True)
+    >>> said_of_integers(Piecewise((E[y[s] - 1], (y[s] > 0) & (s > 2)), (0, True)), E[y[s] - 1])
+    (y[s] > 0,)
+    """
+    own = {one for subscript in subscripts(reference) for one in references(subscript)}
+    found = [
+        {one for one in conditions if own & set(references(one))}
+        for _, conditions in under(body, lambda other: other == reference)
+    ]
+    return tuple(sorted(set.intersection(*found), key=str)) if found else ()
+
+
 def conditions_of(body: Basic, wanted: Callable[[Basic], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:
     """The parts of an expression that are wanted, each with the conditions under which it is computed."""
     stack: list[tuple[Basic, tuple[Basic, ...]]] = [(body, ())]
