@@ -16,7 +16,7 @@ from codegen.functions import equal
 from codegen.ir.cells import overlap
 from codegen.ir.graph import Cell, Equation, Graph, cell_of
 from codegen.ir.order import Scan, in_steps
-from codegen.ir.ranges import asked_of, elements_read, guarded, missing, on_axis, under
+from codegen.ir.ranges import asked_of, elements_read, guarded, missing, on_axis, said_of_integers
 from codegen.ir.summation import Summand, summand
 from codegen.walk import base_name, data_in, extent, indices, is_plain, moved, references, subscripts
 
@@ -126,8 +126,9 @@ class Tangents:
         edges = local_derivatives(equation, active.keys()) if active else {}
         if not edges:
             return []
+        whole = not equation.reduced and equation.cell not in self.graph.over_steps
         return [
-            summand(new if is_plain(reference) and not equation.reduced else guarded(new), _summed(equation, new))
+            summand(new if is_plain(reference) and whole else guarded(new), _summed(equation, new))
             for reference, local in edges.items()
             for factor in [self.system.multiplier(equation, reference, local)]
             for given in active[reference]
@@ -137,7 +138,7 @@ class Tangents:
 
     def _there(self, equation: Equation, reference: Expr, direction: Direction) -> Iterator[Expr]:
         """The terms of what an equation reads, under what it says of integers that may be beyond a table."""
-        known = _conditions(equation, reference) if any(map(data_in, subscripts(reference))) else ()
+        known = said_of_integers(equation.body, reference) if any(map(data_in, subscripts(reference))) else ()
         for term in self.at(reference, direction):
             yield guarded(term, *known) if known and references(term) else term
 
@@ -173,16 +174,6 @@ def _asked_of_cell(own: Sequence[Expr], place: Sequence[Expr]) -> tuple[Basic, .
             return None
         asked += found
     return tuple(asked)
-
-
-def _conditions(equation: Equation, reference: Expr) -> tuple[Basic, ...]:
-    """What is said of the integers that a reference reads wherever an equation reads it."""
-    own = {one for subscript in subscripts(reference) for one in references(subscript)}
-    found = [
-        {one for one in conditions if own & set(references(one))}
-        for _, conditions in under(equation.body, lambda other: other == reference)
-    ]
-    return tuple(sorted(set.intersection(*found), key=str)) if found else ()
 
 
 def _element(reference: Expr, cell: Cell) -> dict[Expr, Integer] | None:

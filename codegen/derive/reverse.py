@@ -14,6 +14,7 @@ from codegen.derive.seeds import Direction
 from codegen.derive.system import System
 from codegen.ir.graph import Cell, Equation, Graph
 from codegen.ir.order import Scan
+from codegen.ir.ranges import guarded
 from codegen.ir.summation import Summand
 
 
@@ -59,6 +60,8 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
         for reference, local in edges[equation.cell].items():
             multiplied = into.multiplier(equation, reference, local)
             products = [into.guards.product(multiplied, term) for term in adjoint]
+            if equation.cell in graph.over_steps:
+                products = [guarded(product) for product in products]
             for cell in graph.resolve(reference):
                 if cell in active:
                     for body in products:

@@ -43,6 +43,7 @@ class System(Accumulator):
         super().__init__(graph)
         self._keep = frozenset(keep)
         self._integers = graph.whole
+        self._over_steps = graph.over_steps
         self._layout: dict[str, Hashable] = {}
         self._assigned: set[Hashable] = set()
         self._values: dict[Hashable, Vertex] = {}
@@ -217,10 +218,11 @@ class System(Accumulator):
 
         Left as it is if it is a single reference or none. Brackets stay outside, to be carried out; so do those of
         integers in the data, where a vertex would hold a whole table of zeros for each, and conditions on what is
-        summed over, which say how far a recurrence reads.
+        summed over or read at other steps, which say how far a recurrence reads.
         """
-        guard = guard_of(guarded(local)) if equation.reduced else None
-        if guard is not None and {*indices(guard[1])} & {*equation.reduced}:
+        apart = {*equation.reduced, *self._over_steps.get(equation.cell, ())}
+        guard = guard_of(guarded(local)) if apart else None
+        if guard is not None and {*indices(guard[1])} & apart:
             alone = is_reference(guard[0]) or not references(guard[0])
             return local if alone else guarded(self._multiple(equation, reference, local), guard[1])
         return self._multiple(equation, reference, local)

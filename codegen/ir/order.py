@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, product
 from typing import NamedTuple
 
 from sympy import Expr, Idx, Integer
 
 from codegen.errors import GraphError
-from codegen.ir.affine import Affine, affine
+from codegen.ir.affine import affine
 from codegen.ir.cells import Cell, Pattern, overlap
 from codegen.ir.equation import Equation
-from codegen.ir.ranges import elements_read, occurrences
+from codegen.ir.ranges import Known, at_least, elements_read, occurrences
 from codegen.ir.validation import quote
 from codegen.walk import Extent, as_extent, base_name, extent, fresh_index, indices, reindex, subscripts
+
+ALIGNMENTS = 1000
+"""So many choices of axes for some of the variables of a scan are looked at."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +61,22 @@ class Scan:
         return max(ends, key=lambda n: n if isinstance(n, int) else int(n.as_coeff_Add()[0]))
 
     def over_steps(self, around: tuple[Scan, ...] = ()) -> Iterator[tuple[Cell, frozenset[Idx]]]:
-        """The vertices that are sums over other steps, each with the indices that it is summed over so."""
+        """The vertices that read several other steps, each with the indices that go along these."""
         scans = (*around, self)
         for part in self.parts:
             if isinstance(part, Scan):
                 yield from part.over_steps(scans)
-            elif part.reduced:
-                inside = ((scan, r) for scan in scans for r in part.references if base_name(r) in scan.axes)
-                steps = (subscripts(reference)[scan.axes[base_name(reference)]] for scan, reference in inside)
-                if found := {index for step in steps for index in indices(step)} & {*part.reduced}:
-                    yield part.cell, frozenset(found)
+            else:
+                steps = [
+                    index
+                    for scan in scans
+                    for reference in part.references
+                    if base_name(reference) in scan.axes
+                    for index in indices(subscripts(reference)[scan.axes[base_name(reference)]])
+                    if index != scan.index(part)
+                ]
+                if found := frozenset(steps) & {*part.domain}:
+                    yield part.cell, found
 
     def at(self, equation: Equation, place: Expr) -> Equation:
         """One of its equations at a place of the axis, which takes the index's."""
@@ -186,9 +195,12 @@ def _reads(equations: Sequence[Equation]) -> Iterator[_Read]:
 
 
 def _ordered(
-    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read]
+    equations: Sequence[Equation],
+    among: Sequence[int],
+    reads: Sequence[_Read],
+    around: Sequence[Mapping[str, int]] = (),
 ) -> tuple[Equation | Scan, ...]:
-    """These equations, each after what it reads; those that read each other as scans."""
+    """These equations, each after what it reads; those that read each other as scans, inside of those ``around``."""
     needs: dict[int, list[int]] = {position: [] for position in among}
     for read in reads:
         needs[read.reader].append(read.read)
@@ -198,7 +210,7 @@ def _ordered(
             found.append(equations[component[0]])
         else:
             inside = [read for read in reads if read.reader in component and read.read in component]
-            found.append(_scan(equations, sorted(component), inside))
+            found.append(_scan(equations, sorted(component), inside, around))
     return tuple(found)
 
 
@@ -237,17 +249,17 @@ def _components(needs: Mapping[int, Sequence[int]]) -> Iterator[list[int]]:
 # --- scans --------------------------------------------------------------------------------------------------------
 
 
-def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read]) -> Scan:
+def _scan(
+    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read], around: Sequence[Mapping[str, int]]
+) -> Scan:
     """The equations as a scan along an axis on which all that they read of each other lies on one side."""
+    names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
+    distances = _Distances(equations, around)
     first = equations[among[0]]
-    for axis in range(len(subscripts(first.target))):
-        axes = _aligned(equations, among, reads, axis)
-        if axes is None:
-            continue
-        names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
-        for step in (1, -1):
-            offsets = [offset for read in reads if (offset := _offset(equations, read, axes, step)) is not None]
-            shifts = _shifts(names, offsets, step) if len(offsets) == len(reads) else None
+    for axis, step in product(range(len(subscripts(first.target))), (1, -1)):
+        for axes in _alignments(equations, among, reads, {first.name: axis}, step, distances):
+            offsets = [offset for read in reads if (offset := distances.ahead(read, axes, step)) is not None]
+            shifts = _shifts(names, offsets, step)
             if shifts is None:
                 continue
             left = [
@@ -260,7 +272,7 @@ def _scan(equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_
                     _form(e.target, axes[e.name])[1] + shifts[e.name] for e in (equations[p] for p in among)
                 )
                 shifts = {name: shift - first_place for name, shift in shifts.items()}
-                return Scan(_ordered(equations, among, left), axes, shifts, step)
+                return Scan(_ordered(equations, among, left, (*around, axes)), axes, shifts, step)
     one = next((read for read in reads if read.read <= read.reader), reads[0])
     target = equations[one.read].target
     group = ", ".join(str(equations[position].target) for position in among)
@@ -288,54 +300,89 @@ def _shifts(names: Sequence[tuple[str, str]], offsets: Sequence[int], step: int)
     return None
 
 
-def _aligned(
-    equations: Sequence[Equation], among: Sequence[int], reads: Sequence[_Read], axis: int
-) -> dict[str, int] | None:
-    """The axis of each variable that an axis of the first is, by what is read at the same index plus an integer."""
-    axes = {equations[among[0]].name: axis}
-    known = -1
-    while len(axes) > known:
-        known = len(axes)
-        for read in reads:
-            reader, other = equations[read.reader], equations[read.read].name
-            if reader.name in axes and (own := _step_of(reader.target, axes[reader.name])) is not None:
-                same = (a for a in range(len(subscripts(read.reference))) if _has(read.reference, a, own[0]))
-                place = next(same, None)
-                if place is not None:
-                    axes.setdefault(other, place)
-            elif other in axes and (own := _step_of(read.reference, axes[other])) is not None:
-                same = (a for a in range(len(subscripts(reader.target))) if _has(reader.target, a, own[0]))
-                place = next(same, None)
-                if place is not None:
-                    axes.setdefault(reader.name, place)
-    steps = all(e.name in axes and _step_of(e.target, axes[e.name]) for e in (equations[p] for p in among))
-    return axes if steps else None
+class _Distances:
+    """How far ahead of an element an equation reads another along two of their axes, each found once.
+
+    They are not those of scans ``around``, at one step of which all of this is.
+    """
+
+    def __init__(self, equations: Sequence[Equation], around: Sequence[Mapping[str, int]]) -> None:
+        self._equations, self._around = equations, around
+        self._found: dict[tuple[_Read, int, int, int], int | None] = {}
+        self._known: dict[tuple[int, Expr], list[Known]] = {}
+
+    def ahead(self, read: _Read, axes: Mapping[str, int], step: int) -> int | None:
+        """The number of places, or of several the one furthest along the step; None where there is no bound."""
+        names = self._equations[read.reader].name, self._equations[read.read].name
+        key = read, axes[names[0]], axes[names[1]], step
+        if key not in self._found:
+            back = self._back(*key)
+            self._found[key] = None if back is None else -step * back
+        return self._found[key]
+
+    def _back(self, read: _Read, axis: int, other: int, step: int) -> int | None:
+        names = self._equations[read.reader].name, self._equations[read.read].name
+        if any(axes[name] == at for axes in self._around for name, at in zip(names, (axis, other))):
+            return None
+        own, place = (
+            affine(subscripts(reference)[at])
+            for reference, at in ((self._equations[read.reader].target, axis), (read.reference, other))
+        )
+        distance = None if own is None or place is None else affine(step * (own.expression - place.expression))
+        if distance is None:
+            return None
+        if not distance.coefficients:
+            return int(distance.constant) if distance.constant.is_Integer else None
+        ends = [at_least(distance, known) for known in self._where(read)]
+        return None if None in ends else min(end for end in ends if end is not None)
+
+    def _where(self, read: _Read) -> list[Known]:
+        """What is known wherever an equation has a reference."""
+        key = read.reader, read.reference
+        if key not in self._known:
+            found = occurrences(self._equations[read.reader].body, lambda reference: reference == read.reference)
+            self._known[key] = [known for _, known in found]
+        return self._known[key]
+
+
+def _alignments(
+    equations: Sequence[Equation],
+    among: Sequence[int],
+    reads: Sequence[_Read],
+    first: dict[str, int],
+    step: int,
+    distances: _Distances,
+) -> Iterator[dict[str, int]]:
+    """Axes of all variables beside that of the first, so that there is a bound to how far ahead each read is.
+
+    Tried first is what is read at the same index.
+    """
+    targets: dict[str, list[Expr]] = {}
+    for position in among:
+        targets.setdefault(equations[position].name, []).append(equations[position].target)
+    waiting = [first]
+    for _ in range(ALIGNMENTS):
+        if not waiting:
+            return
+        axes = waiting.pop()
+        names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
+        known = [read for read, pair in zip(reads, names) if all(name in axes for name in pair)]
+        if any(distances.ahead(read, axes, step) is None for read in known):
+            continue
+        open_ = next(((read, pair) for read, pair in zip(reads, names) if sum(n in axes for n in pair) == 1), None)
+        if open_ is None:
+            yield axes
+            continue
+        read, pair = open_
+        (new,) = (name for name in pair if name not in axes)
+        given = equations[read.reader].target, read.reference
+        here, there = given if new == pair[1] else given[::-1]
+        index = _step_of(here, axes[base_name(here)])
+        places = [a for a in range(len(subscripts(there))) if all(_step_of(target, a) for target in targets[new])]
+        places.sort(key=lambda a: index is None or not _has(there, a, index[0]))
+        waiting += [{**axes, new: place} for place in reversed(places)]
 
 
 def _has(reference: Expr, axis: int, index: Idx) -> bool:
     found = _step_of(reference, axis)
     return found is not None and found[0] == index
-
-
-def _offset(equations: Sequence[Equation], read: _Read, axes: Mapping[str, int], step: int) -> int | None:
-    """How many places from where an equation assigns it reads; a sum over several up to how many."""
-    reader = equations[read.reader]
-    own, other = _step_of(reader.target, axes[reader.name]), _step_of(read.reference, axes[equations[read.read].name])
-    if own is None or other is None:
-        return None
-    if own[0] == other[0]:
-        return other[1] - own[1]
-    if other[0] not in reader.reduced:
-        return None
-    ends = [
-        min((int(k) for form in known.forms if (k := _ahead(form, own[0], other[0], step)) is not None), default=None)
-        for _, known in occurrences(reader.body, lambda reference: reference == read.reference)
-    ]
-    ahead = [end for end in ends if end is not None]
-    return step * max(ahead) + other[1] - own[1] if ahead and len(ahead) == len(ends) else None
-
-
-def _ahead(form: Affine, index: Idx, summed: Idx, step: int) -> Expr | None:
-    """How far at most a summed index is ahead of another, by what is at least 0; None if that says nothing of it."""
-    says = dict(form.coefficients) == {index: step, summed: -step} and form.constant.is_Integer
-    return form.constant if says else None

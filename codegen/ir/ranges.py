@@ -208,6 +208,25 @@ def least(form: Affine) -> Expr:
     return _end(form, NOTHING, 1)
 
 
+def at_least(form: Affine, known: Known) -> int | None:
+    """The greatest integer that a sum is known to be at least for all lengths; None if there is none.
+
+    >>> i, j, k = Idx("i", 9), Idx("j", 9), Idx("k", 9)
+    >>> at_least(affine(i - k), Known.of(k < j, j < i)), at_least(affine(i + 1), NOTHING), at_least(affine(-i), NOTHING)
+    (2, 1, None)
+    """
+    found: list[int] = []
+    for count in range(3):
+        for others in combinations(known.forms, count):
+            rest = form
+            for other in others:
+                rest = _difference(rest, other)
+            if all(factor > 0 or (index, -1) in known.ends for index, factor in rest.coefficients):
+                end = _for_all_lengths(_end(rest, known, 1))
+                found += [int(end)] if end is not None and end.is_Integer else []
+    return max(found, default=None)
+
+
 def _bounds(forms: Iterable[Affine]) -> dict[tuple[Idx, int], Expr]:
     """The least value of an index, under 1, and the greatest, under −1, where some forms of it alone say so."""
     found: dict[tuple[Idx, int], Expr] = {}
@@ -357,10 +376,16 @@ def guard_of(factor: Basic) -> tuple[Expr, Basic] | None:
     >>> i, a = Idx("i", 5), Symbol("a", real=True)
     >>> guard_of(Piecewise((a, i > 2), (0, True)))
     (a, i > 2)
+    >>> guard_of(Piecewise((0, i < 1), (a, i < 3), (0, True)))
+    (a, (i >= 1) & (i < 3))
     """
-    if not isinstance(factor, Piecewise) or len(factor.args) != 2 or factor.args[1] != (0, True):
+    if not isinstance(factor, Piecewise) or factor.args[-1] != (0, True):
         return None
-    value, condition = factor.args[0].args
+    given = [number for number, pair in enumerate(factor.args) if pair.args[0] != 0]
+    if len(given) != 1:
+        return None
+    value, last = factor.args[given[0]].args
+    condition = And(last, *[Not(pair.args[1]) for pair in factor.args[: given[0]]])
     return (value, condition) if not references(condition) else None
 
 
@@ -407,8 +432,8 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
     """All conditions at once, without those that hold anyway; False if they cannot.
 
     >>> i = Idx("i", 5)
-    >>> simplified([i >= 1, i <= 4, i >= 0]), simplified([i >= 5])
-    (i >= 1, False)
+    >>> simplified([i >= 1, i <= 4, i >= 0]), simplified([i >= 5]), simplified([i >= 2, i <= 1])
+    (i >= 1, False, False)
     """
     parts = list(dict.fromkeys(part for condition in conditions for part in conjuncts(condition)))
     kept: list[Basic] = []
@@ -420,6 +445,8 @@ def simplified(conditions: Iterable[Basic]) -> Basic:
         if any(NOTHING.says(form.negated) for form in forms):
             return sympy.false
         known = Known.of(*kept, *parts[number + 1 :])
+        if any(known.says(form.negated) for form in forms):
+            return sympy.false
         if not all(known.says(form) for form in forms):
             plain = all(leaf.is_integer is not False for leaf in leaves(part))
             kept += [part] if plain else [comparison(form) for form in forms]
@@ -492,6 +519,22 @@ def under(body: Basic, wanted: Callable[[Expr], bool]) -> Iterator[tuple[Expr, t
     if any(map(wanted, references(body))):
         for leaf, conditions in conditions_of(body, lambda node: is_leaf(node) and is_reference(node)):
             yield from ((reference, conditions) for reference in references(leaf) if wanted(reference))
+
+
+def said_of_integers(body: Basic, reference: Expr) -> tuple[Basic, ...]:
+    """What is said of the integers that a reference reads wherever it stands in a body.
+
+    >>> from sympy import IndexedBase
+    >>> s, E, y = Idx("s", 9), IndexedBase("E", shape=(5,)), IndexedBase("y", integer=True)
+    >>> said_of_integers(Piecewise((E[y[s] - 1], (y[s] > 0) & (s > 2)), (0, True)), E[y[s] - 1])
+    (y[s] > 0,)
+    """
+    own = {one for subscript in subscripts(reference) for one in references(subscript)}
+    found = [
+        {one for one in conditions if own & set(references(one))}
+        for _, conditions in under(body, lambda other: other == reference)
+    ]
+    return tuple(sorted(set.intersection(*found), key=str)) if found else ()
 
 
 def conditions_of(body: Basic, wanted: Callable[[Basic], bool]) -> Iterator[tuple[Expr, tuple[Basic, ...]]]:

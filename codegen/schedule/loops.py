@@ -50,7 +50,8 @@ def nest(graph: Graph, equations: Sequence[Equation], whole: Idx | None = None) 
 
 def step_of(graph: Graph, equations: Sequence[Equation], steps: Steps, part: Part, whole: Idx) -> tuple[Statement, ...]:
     """The statements of some of a scan's equations for one step."""
-    items = [item.entered(steps.index) for item in _items_of(graph, equations, (steps,), whole)]
+    loops = dict.fromkeys((equation.cell for equation in equations), (steps,))
+    items = [item.entered(steps.index) for item in _items_of(graph, equations, loops, whole)]
     return tuple(_level([replace(item, body=part.at(item.body)) for item in items], graph, whole))
 
 
@@ -86,7 +87,7 @@ class _Item:
     """The vertices that it reads, by their variables."""
     reducing: bool = False
     scans: tuple[Steps, ...] = ()
-    """The loops over the steps of the scan that it is in, from the outside in."""
+    """The loops over the steps of the scans that it is in, from the outside in."""
     integers: Limits = field(default_factory=dict)
     """What the integers of inputs are below."""
     columns: tuple[int, ...] = ()
@@ -179,8 +180,11 @@ def _items(graph: Graph, unit: Sequence[Equation], whole: Idx | None) -> Iterato
     return _items_of(graph, unit, steps_of_scan(graph, unit), whole)
 
 
-def _items_of(graph: Graph, unit: Sequence[Equation], scans: tuple[Steps, ...], whole: Idx | None) -> Iterator[_Item]:
+def _items_of(
+    graph: Graph, unit: Sequence[Equation], loops: Mapping[Cell, tuple[Steps, ...]], whole: Idx | None
+) -> Iterator[_Item]:
     for equation in unit:
+        scans = loops.get(equation.cell, ())
         form = scans[-1].equations[equation.cell] if scans else equation
         order, read = _loop_order(graph, form, whole), sources(graph, equation)
         # A sum that the steps add to has been begun before them.
@@ -377,6 +381,7 @@ def _scalars_first(units: Sequence[list[_Item]]) -> Iterator[list[_Item]]:
             waiting[reader] -= 1
             if not waiting[reader]:
                 heappush(ready, (bool(units[reader][0].remaining), reader))
+    assert not any(waiting), "equations that read each other at one step"
 
 
 def _matches(cluster: _Cluster, head: Idx | None, only: Expr | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sympy import Expr, Idx, Integer, expand
@@ -152,48 +152,66 @@ def sources(graph: Graph, equation: Equation) -> Mapping[str, frozenset[Cell]]:
     return found
 
 
-def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
-    """The loops of the scan that equations are, from the outside in; none for an equation that is in no scan.
+def steps_of_scan(graph: Graph, unit: Sequence[Equation]) -> Mapping[Cell, tuple[Steps, ...]]:
+    """The loops of the scan that equations are around each of them, from the outside in; none around those of no scan.
 
     What stands before the equations of the scan is read by its steps, what stands after them is what these add to.
     """
     if not any(equation.cell in graph.scans for equation in unit):
-        return ()
+        return {}
     known, key = _known(graph), tuple(map(id, unit))
     if key not in known:
         known[key] = unit, _steps_of(graph, unit)
     return known[key][1]
 
 
+def one_loop(loops: Mapping[Cell, tuple[Steps, ...]]) -> Steps | None:
+    """The loop around the equations of a scan; None if some have others inside of it."""
+    found = {id(steps): steps for around in loops.values() for steps in around}
+    return next(iter(found.values())) if len(found) == 1 else None
+
+
 @once
-def _known(graph: Graph) -> dict[tuple[int, ...], tuple[Sequence[Equation], tuple[Steps, ...]]]:
+def _known(graph: Graph) -> dict[tuple[int, ...], tuple[Sequence[Equation], Mapping[Cell, tuple[Steps, ...]]]]:
     """What has been found of a graph, by the identity of the equations, which are kept beside it."""
     return {}
 
 
-def _steps_of(graph: Graph, unit: Sequence[Equation]) -> tuple[Steps, ...]:
+def _steps_of(graph: Graph, unit: Sequence[Equation]) -> Mapping[Cell, tuple[Steps, ...]]:
     members = [place for place, equation in enumerate(unit) if equation.cell in graph.scans]
     first, last = members[0], members[-1]
-    found: order.Scan | None = graph.scans[unit[first].cell]
-    equations = {equation.cell: equation for equation in unit[first : last + 1]}
-    loops: list[Steps] = []
-    while found is not None:
-        by_index = _steps(found, equations, by_place=False)
-        inner = [part for part in found.parts if isinstance(part, order.Scan)]
-        loops.append(by_index if not inner and by_index.keeps_order() else _steps(found, equations, by_place=True))
-        equations = dict(loops[-1].equations)
-        found = inner[0] if len(inner) == 1 and len(found.parts) == 1 else None
-    for equation in (*unit[last + 1 :], *unit[:first][::-1]):
-        joined = loops[-1].with_sum(equation) or loops[-1].with_part(equation)
+    scan = graph.scans[unit[first].cell]
+    loops = dict(_loops(scan, {equation.cell: equation for equation in unit[first : last + 1]}))
+    others = (*unit[last + 1 :], *unit[:first][::-1])
+    if not others:
+        return loops
+    steps = one_loop(loops)
+    assert steps is not None
+    for equation in others:
+        joined = steps.with_sum(equation) or steps.with_part(equation)
         assert joined is not None
-        loops[-1] = joined
-    return tuple(loops)
+        steps = joined
+    return dict.fromkeys((equation.cell for equation in unit), (steps,))
+
+
+def _loops(
+    scan: order.Scan, equations: Mapping[Cell, Equation], around: tuple[Steps, ...] = ()
+) -> Iterator[tuple[Cell, tuple[Steps, ...]]]:
+    """The loops around each equation of a scan, which are given in terms of the indices of those ``around`` it."""
+    by_index = _steps(scan, equations, by_place=False)
+    inner = any(isinstance(part, order.Scan) for part in scan.parts)
+    steps = by_index if not inner and by_index.keeps_order() else _steps(scan, equations, by_place=True)
+    for part in scan.parts:
+        if isinstance(part, order.Scan):
+            yield from _loops(part, {e.cell: steps.equations[e.cell] for e in part.equations}, (*around, steps))
+        else:
+            yield part.cell, (*around, steps)
 
 
 def _steps(scan: order.Scan, equations: Mapping[Cell, Equation], by_place: bool) -> Steps:
     """What equations compute at one value of their own index is one step, or at one place of the scan."""
     times = {cell: scan.index(equation) for cell, equation in equations.items()}
-    names = {i.name for equation in equations.values() for i in equation.domain} - {t.name for t in times.values()}
+    names = {i.name for cell, equation in equations.items() for i in equation.domain if i != times[cell]}
     name = next(iter(times.values())).name
     while name in names:
         name += "_"

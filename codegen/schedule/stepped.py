@@ -11,7 +11,7 @@ from codegen.ir.graph import Cell, Equation, Graph
 from codegen.schedule.cut import Part, parts
 from codegen.schedule.loops import step_of, within
 from codegen.schedule.program import Bound, Fill, Kernel, Loop, Scan, Statement, nested
-from codegen.schedule.scan import Steps, steps_of_scan
+from codegen.schedule.scan import Steps, one_loop, steps_of_scan
 from codegen.walk import base_name, indices, references, reindex
 
 
@@ -24,7 +24,8 @@ def inside_loops(graph: Graph, kernel: Kernel, index: Idx, *around: Idx) -> Stat
 
 def scan_steps(graph: Graph, unit: Sequence[Equation], kernels: Mapping[Cell, Kernel], index: Idx) -> Iterator[Loop]:
     """The loop over the steps of a scan, at each of them what is computed by kernels and what by loops in turn."""
-    (steps,) = steps_of_scan(graph, unit)
+    steps = one_loop(steps_of_scan(graph, unit))
+    assert steps is not None
     bodies = [(equation.body, False) for equation in steps.equations.values()]
     other = {i for equation in steps.equations.values() for i in equation.domain} - {steps.index} | {index}
     found = parts(steps.index, bodies, other, [form for forms in steps.forms.values() for form in forms])

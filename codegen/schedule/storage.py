@@ -220,12 +220,17 @@ def _axes(graph: Graph, key: StorageKey, life: _Life) -> tuple[int, ...]:
     shared = accesses[0].loops
     for access in accesses:
         shared = tuple(a for a, b in zip(shared, access.loops) if a == b)
-    inside = {index for _, index, _ in shared}
     rank = len(graph.variable(key[0]).shape)
+    places = [{subscripts(access.reference)[axis] for access in accesses} for axis in range(rank)]
+    # What another pass of a loop reads is there for all passes of the loops inside of that.
+    apart = [axis for axis in range(rank) if len(places[axis]) > 1]
+    across = {i for write in life.writes for axis in apart for i in indices(subscripts(write.reference)[axis])}
+    last = next((depth for depth, (_, index, _) in enumerate(shared) if index in across), len(shared))
+    inside = {index for _, index, _ in shared[: last + 1]}
     pattern = key[1] or (None,) * rank
 
     def in_one_pass(axis: int) -> bool:
-        first, *others = {subscripts(a.reference)[axis] for a in accesses}
+        first, *others = places[axis]
         return not others and bool(indices(first)) and inside.issuperset(indices(first))
 
     axes = tuple(axis for axis in range(rank) if pattern[axis] is None and not in_one_pass(axis))

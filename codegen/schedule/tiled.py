@@ -17,6 +17,7 @@ from codegen.ir.affine import Affine
 from codegen.ir.equation import over
 from codegen.ir.graph import Cell, Equation, Graph, Variable, cell_of
 from codegen.ir.lookups import looks_up
+from codegen.ir.order import Scan
 from codegen.ir.ranges import conjuncts, guard_of, guarded
 from codegen.schedule.cut import sums_of
 from codegen.schedule.factors import parted, uses
@@ -121,6 +122,8 @@ class _SamplesLast:
     def equations(self, equation: Equation) -> Iterator[Equation]:
         """What one equation becomes: operands that need a vertex of their own, itself, a copy if it is an output."""
         apart = looks_up(equation, self.graph.whole) or not self.has_known_steps(equation)
+        scan = self.graph.scans.get(equation.cell)
+        apart = apart or (scan is not None and any(isinstance(part, Scan) for part in scan.parts))
         kernel = None if apart else self.over_lanes(equation) or self.summed(equation)
         if kernel is not None:
             yield from kernel

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from codegen.cached import once
 from codegen.ir.graph import Cell, Equation, Graph
-from codegen.schedule.scan import Steps, steps_of_scan
+from codegen.schedule.scan import Steps, one_loop, steps_of_scan
 from codegen.walk import is_sample
 
 Unit = tuple[Equation, ...]
@@ -75,12 +75,12 @@ class _Around:
 
         None of them reads anything else of what comes ``after`` the scan.
         """
-        loops = steps_of_scan(self.graph, unit)
-        if len(loops) != 1:
+        own = one_loop(steps_of_scan(self.graph, unit))
+        if own is None:
             return unit
         left = [equation for equation in self.alone if equation.cell not in self.taken]
         while True:
-            steps, parts, sums = loops[0], list[Equation](), list[Equation]()
+            steps, parts, sums = own, list[Equation](), list[Equation]()
             for equation in left if adds else ():
                 if (more := steps.with_sum(equation)) is not None:
                     steps = more

@@ -369,6 +369,7 @@ def test_a_recurrence_that_reads_a_table(read: str, length: Expr, rows: Expr) ->
 BEYOND = {
     "a row before": lambda e, q, t: codegen.padded(e[q[t] - 1]),
     "inside a function": lambda e, q, t: sin(codegen.padded(e[2 * q[t] - 3], 2)) * e[q[t]],
+    "a row before that of the step before": lambda e, q, t: sin(codegen.padded(e[q[t - 1] - 1], 2)),
 }
 
 
@@ -386,6 +387,9 @@ def test_products_of_what_may_be_beyond_the_table(case: str) -> None:
     hessian = evaluate(second, inputs)[second.outputs[-1]]
     product = codegen.compile(codegen.hvp(graph, "L", ["e"]), cache=False)(**values)[1]
     assert distance([product], [hessian @ values["v_e"]]) <= 1e-13
+    rows = codegen.row_gradients(graph, "L", ["e"])
+    results = codegen.compile(rows.graph, cache=False)(**inputs)
+    assert distance([rows.collect(results, inputs)["e"].dense()], [slope]) <= 1e-13
 
 
 STEPS = 4

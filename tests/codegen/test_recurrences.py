@@ -537,3 +537,23 @@ def test_each_sample_has_its_own_steps() -> None:
     assert distance([evaluate(rows, values)[rows.outputs[1]].sum(axis=0)], [total_]) <= 1e-14
     found, full = (evaluate(one, values)[one.outputs[1]] for one in (slopes, written))
     assert distance([found], [np.einsum("stisp->stip", full)]) <= 1e-14
+
+
+def test_samples_of_steps_whose_number_calls_decide() -> None:
+    """The steps of a sample are mixed, the samples are not."""
+    n, m, a_ = Symbol("n", integer=True), Symbol("m", integer=True), Symbol("a")
+    s_, t_ = Idx("s", n), Idx("t", m)
+    given, state = (IndexedBase(name, shape=(n, m)) for name in "xh")
+    step = tanh(a_ * codegen.padded(state[s_, t_ - 1], 0) + given[s_, t_])
+    loss = Sum(state[s_, t_] ** 2, (s_, 0, n - 1), (t_, 0, m - 1))
+    graph = codegen.from_expressions({state[s_, t_]: step, "L": loss}, [a_, given])
+    values = {"a": np.array(0.7), "x": np.sin(np.arange(1.0, 13.0)).reshape(3, 4)}
+    slopes = [by_complex_step(graph, ["L"], name, values)[0] for name in ("a", "x")]
+    each = codegen.per_sample_gradients(graph, "L", ["a", "x"])
+    found = evaluate(each, values)
+    by_a, by_x = (found[name] for name in each.outputs[1:])
+    assert by_a.shape == (3,)
+    assert distance([by_a.sum(), by_x], slopes) <= 1e-14
+    of_samples = codegen.jacobian(graph, "h", ["x"], samples=True)
+    whole = evaluate(codegen.jacobian(graph, "h", ["x"]), values)["dh/dx"]
+    assert distance([evaluate(of_samples, values)["dh/dx"]], [np.einsum("stsu->stu", whole)]) <= 1e-15

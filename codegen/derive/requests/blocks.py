@@ -106,10 +106,12 @@ def dense(blocks: Blocks) -> tuple[Variable, list[tuple[tuple[Expr, ...], tuple[
 def per_sample(blocks: Blocks) -> tuple[Variable, list[tuple[tuple[Expr, ...], tuple[Expr, ...]]]]:
     """Without the symbolic axes of ``wrt`` that ``of`` has too, where all is 0 but on their diagonal.
 
-    Raises :class:`DerivationError` if it is not.
+    Of several such lengths those are left out for which that is so. Raises :class:`DerivationError` if there is none.
     """
     symbolic = set(filter(is_symbolic, blocks.of.shape))
-    dropped = [axis for axis, n in enumerate(blocks.wrt.shape) if n in symbolic]
+    samples = [axis for axis, n in enumerate(blocks.wrt.shape) if n in symbolic]
+    apart = [a for a in samples if all(_bracket(t, b.columns[a], b.rows) for b in blocks.blocks for t in b.terms)]
+    dropped = apart or samples
     kept = [axis for axis in range(len(blocks.wrt.shape)) if axis not in dropped]
     variable = Variable(blocks.name, blocks.of.shape + tuple(blocks.wrt.shape[axis] for axis in kept))
     entries = []
@@ -125,7 +127,7 @@ def _on_diagonal(term: Expr, samples: Sequence[Expr], rows: Sequence[Expr], bloc
     factors = list(Mul.make_args(term))
     renaming: dict[Idx, Expr] = {}
     for index in samples:
-        bracket = next((f for f in factors if isinstance(f, equal) and index in f.args and set(rows) & {*f.args}), None)
+        bracket = _bracket(Mul(*factors), index, rows)
         if bracket is None:
             raise DerivationError(
                 f"{blocks.of.name!r} of one sample depends on {blocks.wrt.name!r} of others: it has no derivative per "
@@ -134,6 +136,12 @@ def _on_diagonal(term: Expr, samples: Sequence[Expr], rows: Sequence[Expr], bloc
         factors.remove(bracket)
         renaming[index] = next(a for a in bracket.args if a != index)
     return reindex(Mul(*factors), renaming)
+
+
+def _bracket(term: Expr, index: Expr, rows: Sequence[Expr]) -> Expr | None:
+    """The factor that is 0 but where an index is one of the rows'."""
+    brackets = (f for f in Mul.make_args(term) if isinstance(f, equal) and index in f.args and set(rows) & {*f.args})
+    return next(brackets, None)
 
 
 def put_out(graph: Graph, system: System, of: str, found: Sequence[Blocks], form: Form) -> Graph:

@@ -37,8 +37,8 @@ def jacobian(graph: Graph, of: Named, wrt: Wrt | None = None, *, mode: Mode = "a
     ``of`` and ``wrt`` are any vertices (``wrt`` all real inputs by default). ``mode`` is ``forward`` (tangents, a sweep
     for each w), ``reverse`` (adjoints of all elements of ``of`` at once), or ``auto``: by the number of equations and
     elements that each passes. What is known to be 0 takes none: ``W[h, d]·x[s, d]`` is differentiated by ``x[s', d']``
-    for s = s' only. ``samples=True`` leaves the axes of w out that are samples of ``of``: u[s, t] by x[s, d] has the
-    shape (S, t, d).
+    for s = s' only. ``samples=True`` leaves the axes of w out that are samples of ``of``, of symbolic length and not
+    mixed: u[s, t] by x[s, d] has the shape (S, t, d).
 
     Raises :class:`DerivationError` for vertices that hold integers, and with ``samples`` where samples are mixed.
 

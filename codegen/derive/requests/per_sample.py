@@ -14,7 +14,7 @@ from codegen.ir.cells import Cell
 from codegen.ir.graph import Equation, Graph, Reduction, Variable
 from codegen.ir.names import Names
 from codegen.ir.validation import QUOTED_NODES, quote
-from codegen.walk import extent, fresh_name, is_large, is_reference, is_sample, references
+from codegen.walk import extent, fresh_name, is_large, is_reference, is_sample, is_symbolic, references
 
 SAMPLES = "the number of samples is a symbol, as in IndexedBase('x', shape=(Symbol('n'),))"
 
@@ -25,8 +25,8 @@ def per_sample_gradients(graph: Graph, of: Named, wrt: Wrt | None = None) -> Gra
     ``of`` is an array over the samples, l[s], and row s of the result is the gradient of l[s]; or it is a scalar that
     is a sum over samples, and the rows are the gradients of its terms, which add up to its gradient. Such a sum may
     have a factor that no sample changes, as in ``Sum(…)/n``, and be several added. The samples are the axis of symbolic
-    length. The derivative by an array over the samples, such as the inputs, has that array's shape. One backward sweep;
-    what a sample does not depend on is not computed.
+    length; of several the one that all inputs with such axes begin with. The derivative by an array over the samples,
+    such as the inputs, has that array's shape. One backward sweep; what a sample does not depend on is not computed.
 
     Raises :class:`DerivationError` if ``of`` is neither, and where samples are mixed.
 
@@ -63,15 +63,15 @@ def _with_terms(graph: Graph, of: str, rows: str) -> Graph:
     Each sum over samples that the scalar is made of becomes the sum of a vertex of its own.
     """
     sums = _sums(graph, of)
-    lengths = {extent(sample) for equation, _ in sums for sample in _samples(equation)}
+    lengths = {extent(sample) for equation, _ in sums for sample in _samples(graph, equation)}
     if len(lengths) > 1:
         raise _refusal(of, f"it adds sums over {' and over '.join(sorted(map(str, lengths)))} samples")
-    shape, (first,) = tuple(lengths), _samples(sums[0][0])
+    shape, (first,) = tuple(lengths), _samples(graph, sums[0][0])
     names = Names([*graph.variables, rows])
     equations = {equation.cell: [equation] for equation in graph.equations}
     terms = []
     for equation, factor in sums:
-        (sample,) = _samples(equation)
+        (sample,) = _samples(graph, equation)
         term = Variable(rows if equation.name == of else names.new(f"{equation.name} of s"), shape)
         inner = tuple(index for index in equation.reduced if index != sample)
         equations[equation.cell] = [
@@ -84,10 +84,12 @@ def _with_terms(graph: Graph, of: str, rows: str) -> Graph:
     return graph.with_equations(chain.from_iterable(equations.values()))
 
 
-def _samples(equation: Equation) -> list[Idx]:
-    """The samples that an equation sums over."""
-    summed = equation.reduced if equation.is_sum else ()
-    return [index for index in summed if is_sample(index)]
+def _samples(graph: Graph, equation: Equation) -> list[Idx]:
+    """The samples that an equation sums over; of several lengths those that all inputs with such axes begin with."""
+    summed = [index for index in (equation.reduced if equation.is_sum else ()) if is_sample(index)]
+    first = {variable.shape[0] for variable in graph.inputs if any(map(is_symbolic, variable.shape))}
+    leading = [index for index in summed if {extent(index)} == first]
+    return leading if len(summed) > 1 and leading else summed
 
 
 def _sums(graph: Graph, of: str) -> list[tuple[Equation, Expr]]:
@@ -100,7 +102,7 @@ def _sums(graph: Graph, of: str) -> list[tuple[Equation, Expr]]:
     for equation in reversed(graph.equations):
         if equation.cell not in factors:
             continue
-        if len(_samples(equation)) == 1:
+        if len(_samples(graph, equation)) == 1:
             found.append((equation, factors[equation.cell]))
             continue
         for reference, factor in _linear(graph, of, equation, sampled):
@@ -135,7 +137,11 @@ def _linear(graph: Graph, of: str, equation: Equation, sampled: Set[Cell]) -> It
             )
         core, rest = varying[0], Mul(factor, *[own for own in Mul.make_args(part) if own not in varying])
         if len(varying) > 1 or not equation.is_map or not (is_reference(core) or isinstance(core, Add)):
-            raise _refusal(of, f"{quote(equation)} is not linear in sums over samples")
+            several = " and ".join(dict.fromkeys(str(extent(i)) for i in _samples(graph, equation)))
+            raise _refusal(
+                of,
+                f"{quote(equation)} is {f'over {several} samples' if several else 'not linear in sums over samples'}",
+            )
         if is_reference(core):
             yield core, rest
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -19,6 +19,7 @@ from codegen.ir.affine import data_of
 from codegen.ir.equation import over
 from codegen.ir.graph import Equation, Graph, Variable
 from codegen.ir.names import Names
+from codegen.ir.ranges import defined, guarded, said_of_integers
 from codegen.walk import (
     base_name,
     extent,
@@ -43,15 +44,22 @@ class Reading:
     factor: int
     offset: Expr
     indices: tuple[Idx, ...]
+    guarded: bool = False
+    """Whether conditions say where a row is read: elsewhere its gradient is 0, and the row may be none of the table."""
 
     def rows(self, integers: NDArray[np.int64], sizes: Mapping[Expr, int]) -> NDArray[np.int64]:
-        """The number of each row that is read, in C order of the indices; ``sizes`` are the symbolic lengths."""
+        """The number of each row that is read, in C order of the indices; ``sizes`` are the symbolic lengths.
+
+        −1 where the integer is not there.
+        """
         counts = [length(extent(i), sizes) for i in self.indices]
         grid: dict[Basic, object] = dict(sizes)
         grid.update(zip(self.indices, np.indices(counts, np.int64)))
-        read = integers[tuple(integer_value(subscript, grid) for subscript in subscripts(self.data))]
-        more = integer_value(self.offset, grid)
-        places: NDArray[np.int64] = np.broadcast_to(self.factor * read + more, counts).reshape(-1)
+        at = [integer_value(subscript, grid) for subscript in subscripts(self.data)]
+        there = np.all([(one >= 0) & (one < n) for one, n in zip(at, integers.shape)], axis=0)
+        read = integers[tuple(np.where(there, one, 0) for one in at)] if np.any(there) else 0
+        found = np.where(there, self.factor * read + integer_value(self.offset, grid), -1)
+        places: NDArray[np.int64] = np.broadcast_to(found, counts).reshape(-1)
         return places
 
 
@@ -113,16 +121,17 @@ class RowGradients:
             integers = np.asarray(inputs[base_name(reading.data)], np.int64)
             array, name = np.asarray(result), reading.table.name
             places, count = reading.rows(integers, sizes), length(reading.table.shape[0], sizes)
-            if places.size and not 0 <= places.min() <= places.max() < count:
-                wrong = places.min() if places.min() < 0 else places.max()
+            there = (places >= 0) & (places < count)
+            if not reading.guarded and not there.all():
+                wrong = places[~there][0]
                 raise DerivationError(
                     f"collect: {base_name(reading.data)!r} says row {wrong} of {name!r}, which has {count}"
                 )
             if prod(array.shape[: len(reading.indices)]) != len(places):
                 raise DerivationError(f"collect: found {array.shape} values for {len(places)} rows of {name!r}")
-            rows.setdefault(name, []).append(places)
+            rows.setdefault(name, []).append(places[there])
             behind = array.shape[len(reading.indices) :]
-            values.setdefault(reading.table.name, []).append(array.reshape(-1, *behind))
+            values.setdefault(reading.table.name, []).append(array.reshape(-1, *behind)[there])
         shapes = {r.table.name: tuple(length(n, sizes) for n in r.table.shape) for r in self.readings}
         return {
             name: SparseRows(np.concatenate(rows[name]), np.concatenate(values[name]), shapes[name]) for name in rows
@@ -150,7 +159,8 @@ def row_gradients(graph: Graph, of: Named, tables: Wrt, wrt: Wrt = ()) -> RowGra
     Its graph has as outputs ``of``, for each place where a table is read an array of the gradients of what is read
     there, and d of/d w for each w of ``wrt``. An evaluation costs what the rows read cost, whatever the length of the
     tables, which the gradient by :func:`~codegen.gradient` fills with zeros. :meth:`RowGradients.collect` gives the
-    rows and their gradients; rows that are read several times occur as often.
+    rows and their gradients; rows that are read several times occur as often, those that ``padded`` or a condition
+    leaves out not at all.
 
     Raises :class:`DerivationError` for a table that is read otherwise than by rows which integers say.
 
@@ -204,12 +214,14 @@ class _Reader:
                 continue
             reading, behind = self._reading(reference)
             own = (*reading.indices, *behind)
-            what = reindex(reference, {i: Idx(f"i{place}", extent(i)) for place, i in enumerate(own)})
+            read = defined(guarded(reference, *said_of_integers(equation.body, reference)))
+            reading = replace(reading, guarded=read != reference)
+            what = reindex(read, {i: Idx(f"i{place}", extent(i)) for place, i in enumerate(own)})
             if what not in self._made:
                 name = self._names.new(f"{base_name(reference)} of {base_name(reading.data)}")
                 self.readings[name] = reading
                 self._made[what] = over(name, own)
-                yield Equation(self._made[what], reference)
+                yield Equation(self._made[what], read)
             hits[reference] = self._made[what].base[own]
         yield equation.with_body(substitute(equation.body, hits)) if hits else equation
 

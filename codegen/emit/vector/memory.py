@@ -196,7 +196,8 @@ class Memory:
             target, value = self.stored.get(storage.number, (None, None))
             if value is not None and target == reference:
                 return value
-        if (total := self.under_way.get(cell_of(reference))) is not None:
+        total = self.under_way.get(cell_of(reference))
+        if total is not None and total.target == reference:  # what earlier steps have added up is in memory
             return Value(self.builder.load(total.slot), total.lanes)
         if storage.place is Place.LOCAL:
             if storage.number in self.locals:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from llvmlite import ir
-from sympy import Idx, Min, Symbol, ceiling, floor
+from sympy import Expr, Idx, Min, Symbol, ceiling, floor
 
 from codegen.emit.instructions import function_of
 from codegen.walk import Extent, as_extent, parts, quotient, under_root
@@ -62,6 +62,7 @@ class Places:
 class Sum:
     """A sum or maximum under way in a stack slot, which LLVM turns into registers."""
 
+    target: Expr
     slot: ir.Value
     lanes: bool
     combine: bool

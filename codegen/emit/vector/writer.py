@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 
 from llvmlite import ir
 from sympy import Expr, Idx
@@ -42,6 +42,7 @@ from codegen.schedule.program import (
     Storage,
     Store,
     Vector,
+    walk,
 )
 from codegen.walk import extent, indices, references, size, subscripts
 
@@ -96,9 +97,17 @@ class Writer(Memory):
     def block(self, statements: Sequence[Statement], scope: Scope) -> None:
         """The statements of one block; what they fill is finished after the loop that follows."""
         filled: list[Fill] = []
-        for statement, following in zip_longest(statements, statements[1:]):
+        for number, (statement, following) in enumerate(zip_longest(statements, statements[1:])):
             if not isinstance(statement, (Set, Accumulate)):
                 self.stored.clear()
+            if isinstance(statement, Loop) and filled:
+                parts = [statement, *takewhile(_goes_on, statements[number + 1 :])]
+                added = {cell_of(inner.target) for inner, _ in walk(parts) if isinstance(inner, Accumulate)}
+                # What no part adds to, as at some steps of a scan, the loop may read.
+                for fill in filled:
+                    if cell_of(fill.target) not in added:
+                        self.finish(fill, scope)
+                filled = [fill for fill in filled if cell_of(fill.target) in added]
             match statement:
                 case Set():
                     self.store(statement.target, self._forms.evaluate(self, statement.value, scope), scope)
@@ -330,7 +339,7 @@ class Writer(Memory):
             type_ = (self.wide if lanes else self.scalar).real_type
             slot = on_stack(self.builder, type_)
             self.builder.store((self.wide if lanes else self.scalar).real(value), slot)
-            self.under_way[key] = Sum(slot, lanes, combine=lanes and not inside)
+            self.under_way[key] = Sum(statement.target, slot, lanes, combine=lanes and not inside)
 
     def accumulate(self, statement: Accumulate, scope: Scope) -> None:
         """Add a value to a sum, products fused to it, or keep the larger; lanes beyond the end change nothing."""
