@@ -128,6 +128,8 @@ FORMULAS: Mapping[str, Tested] = {
     ),
     "log(xᵃ)": Tested(lambda x: sympy.log((1 + x**2) ** (x - 1) * x**4), Points()),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
+    "log(x² − y²)": Tested(lambda x: sympy.log((2 * x) ** 2 - (x - 1) ** 2), Points(POSITIVE[1:], (1e200, *NAN))),
+    "x/√(x² − y²)": Tested(lambda x: x / sympy.sqrt((x - x**2 / 9) * (x + x**2 / 9)), Points((0.62, 1.9, 4.4), NAN)),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), Points()),
     "xlog1py": Tested(lambda x: f.xlog1py(x - 1, x**2), Points(special=(*SMALL, 1.0, *LARGE, *NAN))),
     "digamma": Tested(sympy.digamma, Points((-1.7, -0.31, *POSITIVE), (1e5, *NAN))),

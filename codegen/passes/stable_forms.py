@@ -139,7 +139,16 @@ from codegen.functions.special import (
 from codegen.passes.densities import coefficient, density, logarithmic_density
 from codegen.passes.half_orders import of_half_order
 from codegen.passes.logged_powers import log_of_powers, logarithms
-from codegen.passes.norms import directed, factored, log1p_squared, norm, over_squares, weighted
+from codegen.passes.norms import (
+    conjugate,
+    directed,
+    factored,
+    log1p_squared,
+    norm,
+    norm_of_difference,
+    over_squares,
+    weighted,
+)
 from codegen.passes.overflowing import in_one_exponential
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, is_large, postorder
@@ -370,6 +379,8 @@ def _log(node: log) -> Expr | None:
         return LOGARITHMS[argument.func](*argument.args)
     if (tail := log_of_tail(argument)) is not None:
         return tail
+    if (squares := conjugate(argument)) is not None and (size := norm_of_difference(squares)) is not None:
+        return 2 * log(size)
     if isinstance(argument, Pow) and (argument.exp == -1 or isinstance(argument.base, hypot)):
         return argument.exp * _stable_log(argument.base)
     return _log_of_product(argument)
@@ -395,11 +406,12 @@ def _log_of_sum(argument: Add) -> Expr | None:
     rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
-    if (weighted := _weighted_logarithm(argument)) is not None:
-        return weighted
+    if (found := _weighted_logarithm(argument)) is not None:
+        return found
     if 1 in argument.args:
         return stable(log1p(rest)) or log1p(rest)
-    return None if (size := norm(argument)) is None else 2 * log(size)
+    size = norm(argument) or norm_of_difference(argument)
+    return None if size is None else 2 * log(size)
 
 
 def _sum_of_cosh(total: Add) -> Expr | None:
@@ -557,6 +569,8 @@ def _power(node: Pow) -> Expr | None:
             return size ** (2 * exponent)
         if (product := factored(base)) is not None:
             return product**exponent
+        if (difference_of_squares := conjugate(base)) is not None:
+            return weighted(difference_of_squares**exponent)
         if isinstance(base, Add) and (root := _root_of_exponentials(base, exponent)) is not None:
             return root
     return weighted(node) or _reciprocal(node)
