@@ -128,6 +128,8 @@ FORMULAS: Mapping[str, Tested] = {
     ),
     "log(xᵃ)": Tested(lambda x: sympy.log((1 + x**2) ** (x - 1) * x**4), Points()),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
+    "log(x² − y²)": Tested(lambda x: sympy.log((2 * x) ** 2 - (x - 1) ** 2), Points(POSITIVE[1:], (1e200, *NAN))),
+    "x/√(x² − y²)": Tested(lambda x: x / sympy.sqrt((x - x**2 / 9) * (x + x**2 / 9)), Points((0.62, 1.9, 4.4), NAN)),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), Points()),
     "xlog1py": Tested(lambda x: f.xlog1py(x - 1, x**2), Points(special=(*SMALL, 1.0, *LARGE, *NAN))),
     "digamma": Tested(sympy.digamma, Points((-1.7, -0.31, *POSITIVE), (1e5, *NAN))),
@@ -138,6 +140,10 @@ FORMULAS: Mapping[str, Tested] = {
         lambda x: x**99 * sympy.exp(-x) / sympy.factorial(99), Points((0.62, 1.9, 4.4, 99.0), (300.0, *NAN))
     ),
     "10⁴⁰⁰·x³⁰⁰": Tested(lambda x: sympy.Integer(10) ** 400 * x**300, Points((0.03, -0.05), (0.06,))),
+    "C(1200, x)/2¹²⁰⁰": Tested(
+        lambda x: sympy.binomial(1200, x) / sympy.Integer(2) ** 1200, Points((520.0, 580.5, 610.0), (600.0, *NAN))
+    ),
+    "log C": Tested(lambda x: sympy.log(sympy.binomial(x, 1 + x / 3)), Points((1.9, 4.4, 44.7), (5000.0, *NAN))),
     "exp·E₁": Tested(lambda x: sympy.exp(x) * sympy.expint(1, x), Points(POSITIVE, (800.0, *NAN))),
     "log E₁": Tested(lambda x: sympy.log(sympy.expint(1, x)), Points(POSITIVE, (800.0, *NAN))),
     "x·exp·E₂": Tested(lambda x: x * sympy.exp(x) * sympy.expint(2, x), Points(POSITIVE, (800.0, *NAN))),

@@ -325,13 +325,16 @@ class binomial(Primitive):  # noqa: N801
             slope = gamma(upper) * gamma(turned) * cos(pi * own) * reciprocal_gamma(other)
             return condition, polygamma(0, turned), slope
 
-        near, psi, slope = beside(rest, lower)
         if argindex == 1:
+            near, psi, slope = beside(rest, lower)
             anywhere = self * (regular_digamma(upper) - regular_digamma(rest)) + crossing
             return select(near, self * (regular_digamma(upper) - psi) + slope, anywhere)
-        near_lower, psi_lower, slope_lower = beside(lower, rest)
         own = _at_pole(upper, sympy.nan, regular_digamma(rest)) - regular_digamma(lower)
         anywhere = self * own - crossing + binomial_crossing(n, n - k)
+        if n.is_number and abs(n) > IN_RANGE:
+            return anywhere
+        near, psi, slope = beside(rest, lower)
+        near_lower, psi_lower, slope_lower = beside(lower, rest)
         at_lower = self * (regular_digamma(rest) - psi_lower) + slope_lower
         return select(near, self * (psi - regular_digamma(lower)) - slope, select(near_lower, at_lower, anywhere))
 

@@ -6,24 +6,35 @@ that of a gamma or a beta density where they are multiples of one, times a numbe
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain, combinations
 
 from sympy import Add, Expr, Float, Integer, Mul, Number, Pow, Rational, S, exp, expand, gamma, log
 from sympy.core.basic import Basic
 
 from codegen.functions.densities import DIGITS, by_logarithm, exponential, log_dirichlet_density, log_gamma_density
-from codegen.functions.kinks import minimum, select
+from codegen.functions.formulas import xlog_size
+from codegen.functions.kinks import minimum, select, sign
 from codegen.functions.primitive import Composite
 from codegen.functions.series import in_pairs
-from codegen.functions.smooth import log_size
+from codegen.functions.smooth import log_size, power
 
-__all__ = ["has_large_number", "logarithmic_product", "without_large_number"]
+__all__ = [
+    "has_large_number",
+    "log_of_size",
+    "logarithmic_product",
+    "may_be_negative",
+    "plain_logarithmic_product",
+    "sign_of_powers",
+    "without_large_number",
+]
 
-RANGE, NARROW = 960, 120
-"""Numbers up to 2^±RANGE are float64, those up to 2^±NARROW are float32 too."""
+WIDEST, RANGE, NARROW = 1024, 960, 120
+"""Numbers up to 2^±WIDEST are float64, up to 2^±RANGE their products with powers are, up to 2^±NARROW float32 too."""
+LEAST = -746
+"""The exponential of a smaller number is 0 in float64."""
 MOST = 10**4
 """Up to this power densities are looked for, of which the factorial is made."""
 
@@ -33,7 +44,7 @@ class logarithm_of_powers(Composite):  # noqa: N801 - functions keep their mathe
 
     @classmethod
     def formula(cls, logarithm: Expr, *powers: Expr) -> Expr:
-        return Add(logarithm, *[n * (log_size(b) if n.is_Integer else log(b)) for b, n in in_pairs(powers)])
+        return Add(logarithm, *[log_of_size(b, n) for b, n in in_pairs(powers)])
 
 
 class logarithmic_product(Composite):  # noqa: N801
@@ -41,7 +52,7 @@ class logarithmic_product(Composite):  # noqa: N801
 
     @classmethod
     def formula(cls, logarithm: Expr, *powers: Expr) -> Expr:
-        return _sign(*powers) * exponential(logarithm_of_powers(logarithm, *powers))
+        return sign_of_powers(in_pairs(powers)) * exponential(logarithm_of_powers(logarithm, *powers))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         logarithm, *powers = self.args
@@ -49,31 +60,58 @@ class logarithmic_product(Composite):  # noqa: N801
         for k in range(0, len(powers), 2):
             b, n = powers[k : k + 2]
             lowered = [*powers[:k], b, n - 1, *powers[k + 2 :]] if n != 1 else [*powers[:k], *powers[k + 2 :]]
-            slope += n * logarithmic_product(logarithm, *lowered) * b.diff(symbol)
+            vanishes = not lowered and logarithm.is_number and logarithm < LEAST
+            slope += S.Zero if vanishes else n * self.func(logarithm, *lowered) * b.diff(symbol)
+            slope += self * log_size(b) * n.diff(symbol)
         return slope
 
 
-def _sign(*powers: Expr) -> Expr:
-    odd = [b for b, n in in_pairs(powers) if n.is_Integer and n % 2]
-    return Mul(*[select(b, Integer(1), Integer(-1)) for b in odd])
+class plain_logarithmic_product(logarithmic_product):  # noqa: N801
+    """One that is to stay as it is."""
+
+
+def log_of_size(b: Expr, n: Expr, logarithm: Callable[[Expr], Expr] = log) -> Expr:
+    """log |bⁿ|"""
+    if not (n.is_number or b.is_number):
+        return xlog_size(n, b)
+    return n * (log_size(b) if n.is_Integer and b.is_nonnegative is not True else logarithm(b))
+
+
+def sign_of_powers(powers: Iterable[tuple[Expr, Expr]]) -> Expr:
+    """1 or −1, nan of what is no real number."""
+    return Mul(*[_sign(b, n) for b, n in powers if may_be_negative(b, n)])
+
+
+def may_be_negative(b: Expr, n: Expr) -> bool:
+    """Whether the sign of bⁿ is that of b, or unknown."""
+    if n.is_number:
+        return bool(n.is_Integer and n % 2) and b.is_nonnegative is not True
+    return not b.is_number
+
+
+def _sign(b: Expr, n: Expr) -> Expr:
+    return select(b, Integer(1), Integer(-1) if n.is_number else power(sign(b), n))
 
 
 def without_large_number(product: Mul) -> Expr | None:
-    """A product whose number is out of range by its logarithm; None if that is in range, or nothing has a power.
+    """A product whose number is out of range by its logarithm; None if that is in range.
 
     >>> from sympy import Symbol, binomial
     >>> x = Symbol("x")
     >>> without_large_number(x**199 * exp(-x) / gamma(200)).func
     by_logarithm
     >>> without_large_number(x**2 / 3)
+    >>> without_large_number(binomial(5000, x) / 2**5000)
+    logarithmic_product(-3465.7359027997265471, binomial(5000, x), 1)
     """
     if not has_large_number(product):
         return None
-    number = product.args[0]
+    number = Mul(*[value for factor in product.args if (value := _large(factor)) is not None])
+    rest = [factor for factor in product.args if _large(factor) is None]
     exponents: list[Expr] = []
     powers: dict[Expr, Expr] = defaultdict(lambda: S.Zero)
     others: list[Expr] = []
-    for factor in product.args[1:]:
+    for factor in rest:
         if isinstance(factor, exp):
             exponents += Add.make_args(factor.args[0])
         elif isinstance(factor, Pow) and factor.exp.is_Rational and not factor.base.is_number:
@@ -81,28 +119,70 @@ def without_large_number(product: Mul) -> Expr | None:
         else:
             others.append(factor)
     found = _density(number, exponents, powers)
-    if found is None and (abs(_scale(number)) <= RANGE or not (exponents or powers)):
-        return None
-    logarithm = Add(log(abs(number)).evalf(DIGITS), *exponents)
-    written = logarithmic_product(logarithm, *chain.from_iterable(powers.items()))
     if found is None:
-        found = written
-    else:
-        positive, logarithm = found
-        found = by_logarithm(minimum(*positive) if len(positive) > 1 else positive[0], logarithm, written)
-    return Mul(S.NegativeOne if number.is_negative else S.One, found, *others)
+        inside = abs(_scale(number)) <= (RANGE if exponents or powers else WIDEST)
+        return None if inside else _by_logarithm(number, rest)
+    positive, logarithm = found
+    written = logarithmic_product(Add(_logarithm(number), *exponents), *chain.from_iterable(powers.items()))
+    condition = minimum(*positive) if len(positive) > 1 else positive[0]
+    return Mul(_sense(number), by_logarithm(condition, logarithm, written), *others)
+
+
+def _by_logarithm(number: Number, factors: Sequence[Expr]) -> Expr | None:
+    """A number times factors, of which some vary."""
+    constants = [factor for factor in factors if factor.is_number]
+    logarithm = [_logarithm(number)]
+    powers: list[Expr] = []
+    for factor in factors:
+        base, n = factor.args if isinstance(factor, power) else factor.as_base_exp()
+        if isinstance(factor, exp):
+            logarithm += factor.args
+        elif base.is_number and base.is_positive and not n.is_number:
+            logarithm.append(n * log(base))
+        elif factor not in constants:
+            powers += (base, n) if not base.is_number else (factor, S.One)
+    varying = powers or len(logarithm) > 1
+    return Mul(_sense(number), *constants, logarithmic_product(Add(*logarithm), *powers)) if varying else None
+
+
+def _logarithm(number: Number) -> Expr:
+    return log(abs(number)).evalf(DIGITS)
+
+
+def _sense(number: Number) -> Expr:
+    return S.NegativeOne if number.is_negative else S.One
 
 
 def has_large_number(node: Basic) -> bool:
     """Whether a node is a product with a number that is out of the range of float32."""
-    return isinstance(node, Mul) and isinstance(node.args[0], Number) and abs(_scale(node.args[0])) > NARROW
+    return isinstance(node, Mul) and any(_large(factor) is not None for factor in node.args)
+
+
+def _large(factor: Expr) -> Number | None:
+    """The value of a number that is out of the range of float32, also of 1/Γ(200); None of anything else."""
+    if not isinstance(factor, Number) and not _is_constant(factor):
+        return None
+    value = factor if isinstance(factor, Number) else _value(factor)
+    return value if isinstance(value, Number) and abs(_scale(value)) > NARROW else None
+
+
+def _is_constant(factor: Expr) -> bool:
+    """Whether a factor is a function of numbers, or of such functions."""
+    parts = [part for argument in factor.args for part in argument.args or (argument,)]
+    return bool(parts) and all(isinstance(part, Number) for part in parts)
+
+
+@lru_cache(maxsize=1024)
+def _value(constant: Expr) -> Expr:
+    return constant.evalf(DIGITS)
 
 
 def _scale(number: Number) -> int:
     """The power of two next to a number."""
     if isinstance(number, Rational):
         return int(number.p).bit_length() - int(number.q).bit_length()
-    return math.frexp(number)[1] if isinstance(number, Float) and math.isfinite(float(number)) and number else 0
+    _, mantissa, exponent, size = number._mpf_ if isinstance(number, Float) else (0, 0, 0, 0)
+    return int(exponent + size) if mantissa else 0
 
 
 _Density = tuple[Sequence[Expr], Expr]

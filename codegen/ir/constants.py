@@ -20,6 +20,8 @@ from codegen.walk import is_large, is_leaf, postorder
 
 LARGE = 21
 """A constant of so many nodes is shown by its value."""
+CARRIED = "unless it is a factor of what varies"
+"""There it is carried by its logarithm."""
 
 
 def constants(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) -> tuple[Expr, ...]:
@@ -63,7 +65,7 @@ def faulty_constant(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) 
     >>> faulty_constant(x * asin(2))
     'asin(2), which is not a real number'
     >>> faulty_constant(x * Integer(10) ** 400)
-    'the number 1.00000E+400, which is beyond the range of float64'
+    'the number 1.00000E+400, which is beyond the range of float64 unless it is a factor of what varies'
     >>> faulty_constant(sympy.Piecewise((-sympy.oo, x < 0), (x, True)))
     """
     found = constants(expression, stop)
@@ -116,9 +118,9 @@ def _fault(constant: Expr) -> str | None:
         return f"{_shown(constant)}, which is not a finite real number"
     number = float(value)
     if math.isinf(number):
-        return f"the number {value.evalf(6)}, which is beyond the range of float64"
+        return f"the number {value.evalf(6)}, which is beyond the range of float64 {CARRIED}"
     if number == 0 and value != 0:
-        return f"the number {value.evalf(6)}, which is 0 in float64"
+        return f"the number {value.evalf(6)}, which is 0 in float64 {CARRIED}"
     return None
 
 

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Add, Expr, Mul, Pow, S, exp, expand, gamma, log, loggamma, together
+from sympy import Add, Expr, Integer, Mul, Pow, S, exp, expand, gamma, log, loggamma, together
 
 from codegen.functions.densities import (
+    DIGITS,
     by_logarithm,
     gamma_density,
     log_dirichlet_density,
@@ -25,11 +26,13 @@ from codegen.functions.densities import (
 from codegen.functions.digamma import log_beta
 from codegen.functions.gammas import accurate_beta, beta_by_gammas
 from codegen.functions.kinks import maximum, minimum
+from codegen.functions.large_numbers import logarithmic_product, plain_logarithmic_product
+from codegen.functions.series import in_pairs
 from codegen.functions.smooth import log1p, power
 from codegen.functions.special import beta, binomial, reciprocal_gamma
 from codegen.walk import is_large
 
-__all__ = ["GAMMAS", "density"]
+__all__ = ["GAMMAS", "coefficient", "density", "logarithmic_density"]
 
 GAMMAS = frozenset({gamma, reciprocal_gamma, accurate_beta, beta, beta_by_gammas, binomial})
 """Functions made of Γ: by one of these a product is known."""
@@ -39,17 +42,23 @@ MOST = 4
 """So many gamma functions may be on one simplex, and so many factors of each kind are looked at together."""
 FACTORS = 16
 """Powers of more than so many equal factors are taken by their logarithm too: x¹⁵⁰ is out of range from 113 on."""
+LARGEST = 100
+"""Γ of a number from here on is out of the range of float32."""
 NEAR = 2
 """The argument of their sum's Γ may be off by so much: of a negative binomial it is n = a + b − 1."""
 
 
 @dataclass
 class _Factors:
-    """exp(Σ exponents)·Π bᵖ·Π Γ(g)ⁿ, and the factors that it is made of; what is taken out of it is ``found``."""
+    """exp(Σ exponents)·Π bᵖ·Π Γ(g)ⁿ, and the factors that it is made of; what is taken out of it is ``found``.
+
+    Numbers g are by themselves.
+    """
 
     exponents: list[Expr] = field(default_factory=list)
     powers: dict[Expr, Expr] = field(default_factory=lambda: defaultdict(lambda: S.Zero))
     gammas: dict[Expr, int] = field(default_factory=lambda: defaultdict(int))
+    numbers: dict[Expr, int] = field(default_factory=lambda: defaultdict(int))
     written: list[Expr] = field(default_factory=list)
     found: list[Expr] = field(default_factory=list)
 
@@ -80,7 +89,7 @@ class _Factors:
                 if not g.is_number:
                     self.gammas[g] += sense * int(n)
                 else:
-                    self.found.append(sense * n * loggamma(g))
+                    self.numbers[g] += sense * int(n)
         else:
             return False
         return True
@@ -110,7 +119,15 @@ class _Factors:
     def rest(self) -> Expr:
         """The logarithm of what has not been taken out."""
         sizes = [p * (log1p(b - 1) if 1 in Add.make_args(b) else log(b)) for b, p in self.powers.items()]
-        return Add(*self.exponents, *sizes, *[n * loggamma(g) for g, n in self.gammas.items()])
+        return Add(*self.exponents, *sizes, *[n * loggamma(g) for g, n in self.gammas.items()], self.constant())
+
+    def constant(self) -> Expr:
+        """The logarithm of what does not vary, of large factorials as a decimal: they are out of range."""
+        return Add(*[n * loggamma(g) if g < LARGEST else n * _decimal(loggamma(g)) for g, n in self.numbers.items()])
+
+
+def _decimal(logarithm: Expr) -> Expr:
+    return logarithm.evalf(DIGITS)
 
 
 def _gammas(function: Expr) -> list[tuple[Expr, int]]:
@@ -140,16 +157,41 @@ def density(node: Mul) -> Expr | None:
     others = [factor for factor in node.args if not factors.add(factor)]
     if len(factors.written) < 2:
         return None
-    positive = factors.positive()
     if (alone := _gamma_density(factors) or _quotient(factors)) is not None:
         return Mul(alone, *others)
+    return Mul(_in_range(factors, plain_product(*factors.written)), *others)
+
+
+def logarithmic_density(node: logarithmic_product) -> Expr | None:
+    """The same of a product with a number that is out of range."""
+    logarithm, *powers = node.args
+    factors = _Factors()
+    for base, n in in_pairs(powers):
+        if not (base.func in GAMMAS and n.is_Integer and factors.add(base**n)):
+            factors.powers[base] += n
+    if not factors.written:
+        return None
+    factors.found.append(logarithm)
+    return _in_range(factors, plain_logarithmic_product(*node.args))
+
+
+def coefficient(node: binomial) -> Expr:
+    """A binomial coefficient, whose logarithm is in range where it is not."""
+    factors = _Factors()
+    factors.add(node)
+    return _in_range(factors, plain_product(node))
+
+
+def _in_range(factors: _Factors, written: Expr) -> Expr:
+    """The exponential of the sum of the logarithms where that is one, elsewhere what is written."""
+    positive = factors.positive()
     _simplices(factors)
     _gamma_densities(factors)
     _betas(factors)
     _ratios(factors)
     logarithm = Add(*factors.found, factors.rest())
     condition = minimum(*positive) if len(positive) > 1 else positive[0]
-    return Mul(by_logarithm(condition, logarithm, plain_product(*factors.written)), *others)
+    return by_logarithm(condition, logarithm, written)
 
 
 def _is_gamma(factor: Expr) -> bool:
@@ -162,7 +204,7 @@ def _is_gamma(factor: Expr) -> bool:
 
 def _gamma_density(factors: _Factors) -> Expr | None:
     """A single one with nothing else but powers that are numbers, which takes no condition."""
-    if len(factors.gammas) != 1 or factors.found:
+    if len(factors.gammas) != 1 or factors.numbers:
         return None
     for a, x, left in _matches(factors):
         if all(p.is_number for p in left.values()):
@@ -219,6 +261,16 @@ def _simplices(factors: _Factors) -> None:
                 factors.take(Add(log_dirichlet_density(*pairs), _shifted(whole, total - whole)), [total], shapes)
                 break
 
+    for total in [g for g, n in factors.numbers.items() if n > 0]:
+        for shapes in _parts(total, factors.under()):
+            whole, k = expand(Add(*shapes)), len(shapes)
+            xs, factors.powers = _places(shapes, factors.powers) or ([1 / Integer(k)] * k, factors.powers)
+            even = _decimal((whole - k) * log(k)) if xs == [1 / Integer(k)] * k else S.Zero
+            pairs = itertools.chain.from_iterable(zip(shapes, xs))
+            factors.take(Add(log_dirichlet_density(*pairs), _shifted(whole, total - whole), even), under=shapes)
+            factors.numbers[total] -= 1
+            break
+
 
 def _parts(total: Expr, candidates: Sequence[Expr]) -> Iterator[Sequence[Expr]]:
     """Arguments whose sum is another one, or so nearly that their gamma functions differ by a factor or two."""
@@ -253,7 +305,7 @@ def _places(shapes: Sequence[Expr], powers: dict[Expr, Expr]) -> tuple[list[Expr
 
 
 def _multiples(exponent: Expr, shapes: Sequence[Expr]) -> Sequence[int] | None:
-    for senses in itertools.product((0, 1, -1), repeat=len(shapes)):
+    for senses in sorted(itertools.product((0, 1, -1), repeat=len(shapes)), key=lambda some: some.count(-1)):
         if any(senses) and expand(exponent - Add(*[sense * a for sense, a in zip(senses, shapes)])).is_number:
             return senses
     return None
@@ -264,7 +316,7 @@ def _multiples(exponent: Expr, shapes: Sequence[Expr]) -> Sequence[int] | None:
 
 def _quotient(factors: _Factors) -> Expr | None:
     """A single one with nothing else but numbers, which takes no condition and has its own derivatives."""
-    if factors.exponents or factors.powers:
+    if factors.exponents or factors.powers or any(g >= LARGEST for g in factors.numbers):
         return None
     over, under = factors.over(), factors.under()
     if sum(map(abs, factors.gammas.values())) > len(over) + len(under):
@@ -274,7 +326,7 @@ def _quotient(factors: _Factors) -> Expr | None:
         found = beta_by_gammas(*over)
     if len(under) == len(over) == 1:
         found = _gamma_ratio(over[0], under[0])
-    return found and Mul(exp(Add(*factors.found)), found)
+    return found and Mul(exp(factors.constant()), found)
 
 
 def _gamma_ratio(over: Expr, under: Expr) -> Expr:

@@ -7,9 +7,9 @@ from math import gcd, lcm
 
 from sympy import Expr, Float, Integer, Mul, Rational, S, log
 
-from codegen.functions.formulas import xlog_size
-from codegen.functions.kinks import select, sign, stop_gradient
-from codegen.functions.smooth import log_size, power
+from codegen.functions.kinks import stop_gradient
+from codegen.functions.large_numbers import log_of_size, may_be_negative, sign_of_powers
+from codegen.functions.smooth import power
 
 __all__ = ["Power", "is_long", "log_of_powers", "logarithms"]
 
@@ -55,16 +55,14 @@ def is_long(product: Expr) -> bool:
 
 def logarithms(powers: Sequence[Power], logarithm: Logarithm = log, sense: Expr = S.One) -> Sequence[Expr]:
     """The terms of log(±Π bᵢ^nᵢ) of a sense 1 or −1."""
-    signed = [(base, n) for base, n in powers if _may_be_negative(base, n)]
+    signed = [(base, n) for base, n in powers if may_be_negative(base, n)]
     if len(signed) == 1 and signed[0][1].is_Integer:
         (base, n) = signed[0]
-        rest = [_size(*one, logarithm) for one in powers if one != signed[0]]
+        rest = [log_of_size(*one, logarithm) for one in powers if one != signed[0]]
         return [n * logarithm(sense * base), *rest]
-    sizes = [_size(base, n, logarithm) for base, n in powers]
-    if not signed and sense == 1:
-        return sizes
+    sizes = [log_of_size(base, n, logarithm) for base, n in powers]
     # 0 or nan, with no derivative.
-    return [*sizes, stop_gradient(log(Mul(sense, *[_sign(base, n) for base, n in signed])))]
+    return [*sizes, stop_gradient(log(sense * sign_of_powers(signed)))] if signed or sense != 1 else sizes
 
 
 def _power(factor: Expr) -> Power:
@@ -85,20 +83,3 @@ def _common(exponents: Iterable[Expr]) -> Expr | None:
 
 def _is_short(counts: Sequence[Expr]) -> bool:
     return all(abs(n) == 1 for n in counts) or sum(map(abs, counts)) <= MOST
-
-
-def _may_be_negative(base: Expr, n: Expr) -> bool:
-    if n.is_number:
-        return bool(n.is_Integer and n % 2) and base.is_nonnegative is not True
-    return not base.is_number
-
-
-def _sign(base: Expr, n: Expr) -> Expr:
-    return select(base, Integer(1), Integer(-1) if n.is_number else power(sign(base), n))
-
-
-def _size(base: Expr, n: Expr, logarithm: Logarithm) -> Expr:
-    """n·log |b|, of what has a root or is a number's power n·log b."""
-    if not (n.is_number or base.is_number):
-        return xlog_size(n, base)
-    return n * (log_size(base) if n.is_Integer and base.is_nonnegative is not True else logarithm(base))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, Symbol, sqrt
 
 from codegen.functions import direction_cosine, hypot
-from codegen.functions.smooth import log1p_of_squares, reciprocal_of_squares, square_share, weighted_norm
+from codegen.functions.smooth import (
+    log1p_of_squares,
+    reciprocal_of_squares,
+    square_share,
+    weighted_norm,
+    weighted_share,
+)
 from codegen.ir.nodes import Pattern, pattern
 from codegen.walk import is_reference, postorder
 
@@ -62,6 +68,29 @@ def weighted(node: Pow) -> Expr | None:
     return weighted_norm(exponent.q, *[part for term in terms for part in term]) ** exponent.p
 
 
+def conjugate(product: Expr) -> Expr | None:
+    """(u − v)·(u + v) as u² − v².
+
+    >>> from sympy import symbols
+    >>> x, y = symbols("x y", real=True)
+    >>> conjugate((x - 2 * y) * (x + 2 * y))
+    x**2 - 4*y**2
+    """
+    if not (isinstance(product, Mul) and len(product.args) == 2):
+        return None
+    one, other = product.args
+    if not all(isinstance(total, Add) and len(total.args) == 2 for total in product.args):
+        return None
+    u, v = (one + other) / 2, (one - other) / 2
+    return None if isinstance(u, Add) or isinstance(v, Add) else u**2 - v**2
+
+
+def norm_of_difference(total: Expr) -> Expr | None:
+    """√(u² − v²) of multiples without a number of its own, whose logarithm is in range where the squares are not."""
+    size = None if any(term.is_number for term in Add.make_args(total)) else weighted(sqrt(total))
+    return size if size is not None and all(weight.is_number for weight in size.args[1::2]) else None
+
+
 def factored(total: Expr) -> Expr | None:
     """c² − d²·x² as (c − d·x)·(c + d·x) for numbers c and d: where it vanishes the difference has all digits.
 
@@ -102,10 +131,11 @@ def directed(node: Expr) -> Expr | None:
     """x·hypot(x, y)⁻¹ = the cosine of its direction, also where x is a factor of each of several terms.
 
     The derivative of hypot⁻¹ is a multiple of hypot⁻², which is infinite or 0 where hypot⁻¹ and x/hypot are neither.
+    The same of other roots.
     """
     for factor in Mul.make_args(node):
         size, power = factor.as_base_exp()
-        if isinstance(size, hypot) and isinstance(power, Integer) and power.is_negative:
+        if size.func in SHARES and isinstance(power, Integer) and power.is_negative:
             rest = Mul(*[other for other in Mul.make_args(node) if other is not factor])
             if _is_along(rest, size):
                 return _with_cosines(rest, size, power)
@@ -114,6 +144,13 @@ def directed(node: Expr) -> Expr | None:
                     others = Mul(*[other for other in Mul.make_args(rest) if other is not part])
                     return Add(*[_with_cosines(Mul(term, others), size, power) for term in part.args])
     return None
+
+
+#: The arguments of a root, and one of them divided by it.
+SHARES: Mapping[type[Expr], tuple[Callable[..., Sequence[Expr]], Callable[..., Expr]]] = {
+    hypot: (lambda *arguments: arguments, direction_cosine),
+    weighted_norm: (lambda n, *arguments: arguments[1::2], weighted_share),
+}
 
 
 def over_squares(node: Expr) -> Expr | None:
@@ -173,16 +210,18 @@ def _total(squares: Squares, symbols: Sequence[Expr]) -> Expr:
 
 
 def _is_along(product: Expr, size: Expr) -> bool:
-    return any(_divided(product, argument) is not None for argument in size.args)
+    arguments, _ = SHARES[size.func]
+    return any(_divided(product, argument) is not None for argument in arguments(*size.args))
 
 
 def _with_cosines(product: Expr, size: Expr, power: Expr) -> Expr:
     """product·sizeⁿ for n < 0, as many arguments of the size as there are in the product made cosines."""
     cosines: list[Expr] = []
-    for argument in size.args:
+    arguments, share = SHARES[size.func]
+    for argument in arguments(*size.args):
         while power and (left := _divided(product, argument)) is not None:
             product, power = left, power + 1
-            cosines.append(direction_cosine(argument, *size.args))
+            cosines.append(share(argument, *size.args))
     node = Mul(product, *cosines, size**power)
     return directed(node) or node
 

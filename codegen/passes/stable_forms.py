@@ -63,6 +63,7 @@ from codegen.functions import (
     log_sum_exp,
     log_tanh,
     maximum,
+    minimum,
     ratios,
     root_of_1_plus_exp,
     sech,
@@ -125,11 +126,29 @@ from codegen.functions.ratios import (
 )
 from codegen.functions.scaled import exponential_product, log_sinh, logarithm_of_product, vanishing_product
 from codegen.functions.series import in_pairs
-from codegen.functions.special import besseli, besselj, besselk, beta, lambert_w, wright_omega
-from codegen.passes.densities import density
+from codegen.functions.special import (
+    besseli,
+    besselj,
+    besselk,
+    beta,
+    binomial,
+    lambert_w,
+    reciprocal_gamma,
+    wright_omega,
+)
+from codegen.passes.densities import coefficient, density, logarithmic_density
 from codegen.passes.half_orders import of_half_order
 from codegen.passes.logged_powers import log_of_powers, logarithms
-from codegen.passes.norms import directed, factored, log1p_squared, norm, over_squares, weighted
+from codegen.passes.norms import (
+    conjugate,
+    directed,
+    factored,
+    log1p_squared,
+    norm,
+    norm_of_difference,
+    over_squares,
+    weighted,
+)
 from codegen.passes.overflowing import in_one_exponential
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
 from codegen.walk import indices, is_large, postorder
@@ -161,6 +180,10 @@ def _log_besseli(n: Expr, x: Expr) -> Expr:
     return log_bessel(n, x) + n * log((x if n % 2 else absolute(x)) / 2) - log(factorial(n))
 
 
+def _log_by_logarithm(condition: Expr, logarithm: Expr, product: Expr) -> Expr:
+    return select(condition, logarithm, log(product))
+
+
 #: log(f(x)) of what overflows, or has no sign, or is 1 to all digits: real for x > 0 alone, but for even ones.
 LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     accurate_beta: log_beta,
@@ -168,10 +191,11 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     beta_by_gammas: log_beta,
     besseli: _log_besseli,
     besseli_over_power: lambda n, x: log_bessel(n, x) - log(2**n * factorial(n)),
-    by_logarithm: lambda condition, logarithm, product: select(condition, logarithm, log(product)),
+    by_logarithm: _log_by_logarithm,
     cosh: log_cosh,
     coth: lambda x: -log_tanh(x),
     csch: lambda x: log(2) - x - log1mexp(2 * x),
+    binomial: lambda n, k: _log_by_logarithm(*coefficient(binomial(n, k)).args),
     bose: lambda x: -x - log1mexp(x),
     erf_difference: log_erf_difference,
     erfc_pair: log_erfc_pair,
@@ -205,6 +229,16 @@ def _all_of_it(logarithm: Callable[..., Expr]) -> Callable[..., tuple[Expr, Expr
 #: What overflows or vanishes, and is positive.
 ONLY_LOGARITHMS = (by_logarithm, erfcx, gamma_density, improvement, inverse_erfcx, regularised_upper_gamma)
 
+
+def _where(condition: Expr, logarithm: Expr, function: Expr) -> tuple[Expr, Expr]:
+    """The logarithm where a condition is above 0, and the function elsewhere."""
+    return select(condition, logarithm, S.Zero), select(condition, S.One, function)
+
+
+def _growth_of_beta(function: type[Expr]) -> Callable[[Expr, Expr], tuple[Expr, Expr]]:
+    return lambda a, b: _where(minimum(a, b), log_beta(a, b), function(a, b))
+
+
 #: f(…) = exp(g)·rest where f overflows or vanishes and the rest, which has its sign, does not: g and the rest.
 GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     exp: lambda x: (x, Integer(1)),
@@ -224,6 +258,10 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     hyperbolic_sine_integral: lambda x: (x, damped_shi(x)),
     upper_gamma: lambda a, x: (-x, x**a * damped_expint(Integer(0), 1 - a, x)),
     damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
+    gamma: lambda x: _where(x, log_gamma(x), gamma(x)),
+    reciprocal_gamma: lambda x: _where(x, -log_gamma(x), reciprocal_gamma(x)),
+    binomial: lambda n, k: _where(*coefficient(binomial(n, k)).args),
+    **{function: _growth_of_beta(function) for function in (accurate_beta, beta, beta_by_gammas)},
     exponential_product: _all_of_it(logarithm_of_product),
     vanishing_product: lambda front, *arguments: (logarithm_of_product(*arguments), front),
     **{function: _all_of_it(LOGARITHMS[function]) for function in ONLY_LOGARITHMS},
@@ -341,6 +379,8 @@ def _log(node: log) -> Expr | None:
         return LOGARITHMS[argument.func](*argument.args)
     if (tail := log_of_tail(argument)) is not None:
         return tail
+    if (squares := conjugate(argument)) is not None and (size := norm_of_difference(squares)) is not None:
+        return 2 * log(size)
     if isinstance(argument, Pow) and (argument.exp == -1 or isinstance(argument.base, hypot)):
         return argument.exp * _stable_log(argument.base)
     return _log_of_product(argument)
@@ -366,11 +406,12 @@ def _log_of_sum(argument: Add) -> Expr | None:
     rest = argument - 1
     if isinstance(-rest, sigmoid):
         return log_sigmoid(-(-rest).args[0])
-    if (weighted := _weighted_logarithm(argument)) is not None:
-        return weighted
+    if (found := _weighted_logarithm(argument)) is not None:
+        return found
     if 1 in argument.args:
         return stable(log1p(rest)) or log1p(rest)
-    return None if (size := norm(argument)) is None else 2 * log(size)
+    size = norm(argument) or norm_of_difference(argument)
+    return None if size is None else 2 * log(size)
 
 
 def _sum_of_cosh(total: Add) -> Expr | None:
@@ -489,6 +530,19 @@ def _grows(base: Expr) -> bool:
     return base.func in GROWTH and not (isinstance(base, (besseli, besselk)) and not base.args[0].is_Integer)
 
 
+def _logarithmic_product(node: logarithmic_product) -> Expr | None:
+    """With what overflows among the factors by its logarithm too."""
+    if (found := logarithmic_density(node)) is not None:
+        return found
+    logarithm, *powers = node.args
+    growths, rest = [], []
+    for base, n in in_pairs(powers):
+        growth, remaining = GROWTH[base.func](*base.args) if _grows(base) and n.is_Integer else (S.Zero, base)
+        growths.append(n * growth)
+        rest += [remaining, n] if remaining != 1 else []
+    return logarithmic_product(Add(logarithm, *growths), *rest) if any(growths) else None
+
+
 def _stable_log(argument: Expr) -> Expr:
     node = log(argument)
     replacement = stable(node)
@@ -515,6 +569,8 @@ def _power(node: Pow) -> Expr | None:
             return size ** (2 * exponent)
         if (product := factored(base)) is not None:
             return product**exponent
+        if (difference_of_squares := conjugate(base)) is not None:
+            return weighted(difference_of_squares**exponent)
         if isinstance(base, Add) and (root := _root_of_exponentials(base, exponent)) is not None:
             return root
     return weighted(node) or _reciprocal(node)
@@ -1099,5 +1155,6 @@ RULES: Mapping[type[Basic], Callable[..., Expr | None]] = {
     Mul: _product,
     Add: _sum,
     beta: lambda node: accurate_beta(*node.args),
+    logarithmic_product: _logarithmic_product,
     lambert_w: _lambert_w,
 }

@@ -22,6 +22,7 @@ from codegen.functions import (
     sigmoid,
     smooth,
 )
+from codegen.functions.large_numbers import logarithmic_product
 from codegen.functions.ratios import NUMBERS
 from codegen.functions.ratios import RECIPROCALS as RECIPROCALS_OF_VANISHING
 from codegen.functions.special import besseli, besselk, lambert_w
@@ -700,6 +701,7 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np
     (log, _log, _everywhere),
     (log1p, _log1p, _everywhere),
     (lambert_w, lambda nodes, node: True, _everywhere),
+    (logarithmic_product, lambda nodes, node: True, _everywhere),
     *((function, _inverse, _everywhere) for function in {function for function, _ in INVERSES}),
 )
 """By the operation at which a rule begins, whether it may apply, and beside what it may."""

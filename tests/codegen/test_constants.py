@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[Expr, str]] = {
     "asin(2) outside": (Piecewise((asin(2), a < 0), (a, True)) + b * asin(2), "asin(2), which is not a real number"),
     "a condition": (Piecewise((a, asin(2) * b > a), (b, True)), "asin(2), which is not a real number"),
     "a complex formula": (Piecewise((exp(I * a), a < 0), (a, True)), "the imaginary unit, which has no translation"),
-    "too large a number": (Piecewise((a * 10**400, a < 0), (a, True)), "beyond the range of float64"),
+    "too large a number": (Piecewise((a + 10**400, a < 0), (a, True)), "beyond the range of float64"),
 }
 
 
