@@ -49,7 +49,7 @@ FORMULAS: Mapping[str, Tested] = {
         lambda x: sympy.erfc(x) * sympy.exp(x**2), Points(special=(*SMALL, 30.0, 1000.0, -20.0, *NAN))
     ),
     "hazard": Tested(lambda x: sympy.exp(-(x**2)) / sympy.erfc(x), Points(special=(*SMALL, 30.0, 1000.0, -20.0, *NAN))),
-    "log(1 + exp)′": Tested(f.softplus_slope, Points(special=(*SMALL, 40.0, -40.0, *NAN))),
+    "log(1 + exp)′": Tested(f.logistic, Points(special=(*SMALL, 40.0, -40.0, *NAN))),
     "log(1 + exp)″": Tested(f.sigmoid_slope, Points(special=(*SMALL, 40.0, -40.0, *NAN))),
     "(log cosh)′": Tested(f.log_cosh_slope, Points(special=(*SMALL, 20.0, -20.0, *NAN))),
     "(log cosh)″": Tested(f.tanh_slope, Points(special=(*SMALL, 20.0, -20.0, *NAN))),

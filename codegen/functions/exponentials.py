@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from sympy import (
     Add,
@@ -13,6 +13,7 @@ from sympy import (
     asinh,
     atan,
     bernoulli,
+    cosh,
     exp,
     factorial,
     ff,
@@ -25,15 +26,15 @@ from codegen.functions.formulas import bose, csch, sech
 from codegen.functions.kinks import absolute, held, maximum, relu, select, sign, stop_gradient
 from codegen.functions.operation import WITH_ZERO, Operation, Points
 from codegen.functions.primitive import Approximation, Composite
-from codegen.functions.series import horner, in_pairs
+from codegen.functions.series import horner
 from codegen.functions.smooth import (
     damped_power,
     expm1,
     log1p,
     log_cosh_slope,
+    logistic,
     softplus,
     softplus_intercept,
-    softplus_slope,
 )
 
 
@@ -111,14 +112,14 @@ class softened_ramp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         b, x = self.args
-        return softplus_slope(b * x) * x.diff(symbol) - softplus_intercept(b * x) / b**2 * b.diff(symbol)
+        return logistic(b * x) * x.diff(symbol) - softplus_intercept(b * x) / b**2 * b.diff(symbol)
 
 
 class root_of_1_plus_exp(Composite):  # noqa: N801
     """√(1 + exp(x)), which is in range up to twice the x of exp(x), with derivative σ(x)/2 times itself.
 
     >>> root_of_1_plus_exp("x").diff("x"), root_of_1_plus_exp(0.5).evalf(8)
-    (root_of_1_plus_exp(x)*softplus_slope(x)/2, 1.6274893)
+    (logistic(x)*root_of_1_plus_exp(x)/2, 1.6274893)
     """
 
     nargs = 1
@@ -130,7 +131,7 @@ class root_of_1_plus_exp(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         (x,) = self.args
-        return self * softplus_slope(x) / 2 * x.diff(symbol)
+        return self * logistic(x) / 2 * x.diff(symbol)
 
 
 class exponential_over(Composite):  # noqa: N801
@@ -195,50 +196,102 @@ class softmax_part(Composite):  # noqa: N801
         return self * Add(*[softmax_part(a, *arguments) * (dx - a.diff(symbol)) for a in arguments if a != x])
 
 
-class weighted_log_sum_exp(Composite):  # noqa: N801
-    """log Σ cᵢ·exp(xᵢ) of c₁, x₁, c₂, x₂, … for factors of any sign, with the largest |cᵢ|·exp(xᵢ) taken out.
+EXP, COSH, SINH = range(3)
 
-    Beside a term that is 1 the others keep their digits where they are far smaller.
+
+class Kind(NamedTuple):
+    """A function that grows exponentially."""
+
+    function: type[Expr]
+    slope: int
+    """The number of its derivative."""
+    size: Callable[[Expr], Expr]
+    scaled: Callable[[Expr], Expr]
+    """f(x)·exp(−size)"""
+
+
+KINDS: Sequence[Kind] = (
+    Kind(exp, EXP, lambda x: x, lambda x: Integer(1)),
+    Kind(cosh, SINH, absolute, lambda x: (1 + exp(-2 * absolute(x))) / 2),
+    Kind(sinh, COSH, absolute, lambda x: -sign(x) * expm1(-2 * absolute(x)) / 2),
+)
+#: f′·g − f·g′ of two different kinds.
+WRONSKIANS = {(EXP, COSH): 1, (SINH, EXP): 1, (SINH, COSH): 1, (COSH, EXP): -1, (EXP, SINH): -1, (COSH, SINH): -1}
+
+
+class log_of_weighted_sum(Composite):  # noqa: N801
+    """log Σ cᵢ·fᵢ(xᵢ) of k₁, c₁, x₁, k₂, c₂, x₂, … for factors of any sign, with the largest term taken out.
+
+    The kᵢ are numbers of ``KINDS``. Beside a term that is 1 the others keep their digits where they are far smaller.
+
+    >>> log_of_weighted_sum(COSH, 1, 0.5, SINH, 2, 0).evalf(8)
+    0.12011451
     """
 
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
         shift, total = _shifted(arguments)
-        terms = in_pairs(arguments)
-        others = [c * exp(x) for c, x in terms if (c, x) != (1, 0)]
+        terms = _terms(arguments)
+        others = [c * KINDS[k].function(x) for k, c, x in terms if (k, c, x) != (EXP, 1, 0)]
         far = shift + log(total)
         return far if len(others) == len(terms) else select(shift - 1, far, log1p(Add(*others)))
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        slopes = [weighted_part(x, *self.args) * (c * x.diff(symbol) + c.diff(symbol)) for c, x in in_pairs(self.args)]
+        slopes = [
+            part_of_weighted_sum(KINDS[k].slope, x, *self.args) * c * x.diff(symbol)
+            + part_of_weighted_sum(k, x, *self.args) * c.diff(symbol)
+            for k, c, x in _terms(self.args)
+        ]
         return Add(*slopes)
 
 
-class weighted_part(Composite):  # noqa: N801
-    """exp(x)/Σ cᵢ·exp(xᵢ) of x, c₁, x₁, c₂, x₂, …, as it is where both are out of range.
+class part_of_weighted_sum(Composite):  # noqa: N801
+    """f(x)/Σ cᵢ·fᵢ(xᵢ) of k, x, k₁, c₁, x₁, …, as it is where both are out of range.
 
-    With pᵢ = exp(xᵢ)/Σ its derivative is p·Σᵢ pᵢ·(cᵢ·(dx − dxᵢ) − dcᵢ), in which 1 − c·p is the sum of the others.
+    With g = fᵢ(xᵢ) and the sum S its derivative is Σ (cᵢ·(f′·g·dx − f·g′·dxᵢ) − f·g·dcᵢ)/S², a product of such parts in
+    each term. f′·g − f·g′ is 0 or ±1 where x and xᵢ are the same: nothing grows that cancels.
     """
 
     @classmethod
-    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
-        shift, total = _shifted(arguments)
-        return exp(x - shift) / total
+    def formula(cls, *arguments: Expr) -> Expr:
+        k, x, *terms = arguments
+        kind = KINDS[int(k)]
+        shift, total = _shifted(terms)
+        return kind.scaled(x) * exp(kind.size(x) - shift) / total
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, *arguments = self.args
+        k, x, *terms = self.args
         dx = x.diff(symbol)
-        terms = [
-            weighted_part(a, *arguments) * (c * (dx - a.diff(symbol)) - c.diff(symbol)) for c, a in in_pairs(arguments)
-        ]
-        return self * Add(*terms)
+
+        def part(kind: int, argument: Expr) -> Expr:
+            return part_of_weighted_sum(kind, argument, *terms)
+
+        turned: list[Expr] = []
+        for n, c, a in _terms(terms):
+            da = a.diff(symbol)
+            if a == x or (a == -x and (int(k), n) in WRONSKIANS):
+                # cosh(−x) = cosh(x) and sinh(−x) = −sinh(x) beside exp(x).
+                sense = -1 if a != x and SINH in (k, n) else 1
+                along = dx if k == EXP else da
+                change = sense * WRONSKIANS.get((int(k), n), 0) * part(EXP, Integer(0)) ** 2 * along
+            elif n == k == EXP:
+                change = self * part(EXP, a) * (dx - da)
+            else:
+                change = part(KINDS[int(k)].slope, x) * part(n, a) * dx - self * part(KINDS[n].slope, a) * da
+            turned.append(c * change - self * part(n, a) * c.diff(symbol))
+        return Add(*turned)
 
 
-def _shifted(arguments: Sequence[Expr]) -> tuple[Expr, Expr]:
-    """The largest xᵢ + log |cᵢ|, and Σ cᵢ·exp(xᵢ) without it."""
-    terms = in_pairs(arguments)
-    shift = stop_gradient(maximum(*[x + (log(absolute(c)) if c not in (1, -1) else 0) for c, x in terms]))
-    return shift, Add(*[c * exp(x - shift) for c, x in terms])
+def _terms(written: Sequence[Expr]) -> list[tuple[int, Expr, Expr]]:
+    return [(int(k), c, x) for k, c, x in zip(written[::3], written[1::3], written[2::3])]
+
+
+def _shifted(written: Sequence[Expr]) -> tuple[Expr, Expr]:
+    """The logarithm of what the largest term grows as, and Σ cᵢ·fᵢ(xᵢ) without it."""
+    terms = [(KINDS[k], c, x) for k, c, x in _terms(written)]
+    sizes = [kind.size(x) + (log(absolute(c)) if c not in (1, -1) else 0) for kind, c, x in terms]
+    shift = stop_gradient(maximum(*sizes) if len(sizes) > 1 else sizes[0])
+    return shift, Add(*[c * kind.scaled(x) * exp(kind.size(x) - shift) for kind, c, x in terms])
 
 
 class asinh_exp(Composite):  # noqa: N801
@@ -327,69 +380,6 @@ class log_distance_from_1(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         return -bose(-self.args[0]) * self.args[0].diff(symbol)
-
-
-class log_sum_cosh(Composite):  # noqa: N801
-    """log Σ cᵢ·cosh(xᵢ) of c₁, x₁, c₂, x₂, … for numbers cᵢ > 0, the largest exp(|xᵢ|) taken out.
-
-    >>> log_sum_cosh(1, 0.5, 2, 0).evalf(8)
-    1.1402742
-    """
-
-    @classmethod
-    def formula(cls, *arguments: Expr) -> Expr:
-        shift, total = _hyperbolic_total(arguments)
-        return shift + log(total)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        return _slope_of_log_sum_cosh(self.args, symbol)
-
-
-class sinh_part(Composite):  # noqa: N801
-    """sinh(x)/Σ cᵢ·cosh(xᵢ) of x, c₁, x₁, … for an x among them.
-
-    Its derivative by that x is no difference: of cosh²(x) − sinh²(x) = 1 only the 1 is left.
-    """
-
-    @classmethod
-    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
-        shift, total = _hyperbolic_total(arguments)
-        return -sign(x) * expm1(-2 * absolute(x)) * exp(absolute(x) - shift) / (2 * total)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, *arguments = self.args
-        own = next(c for c, a in in_pairs(arguments) if a == x)
-        others = [(c, a) for c, a in in_pairs(arguments) if a != x]
-        beside = own * cosh_part(Integer(0), *arguments) ** 2
-        beside += cosh_part(x, *arguments) * Add(*[c * cosh_part(a, *arguments) for c, a in others])
-        turned = [c * sinh_part(a, *arguments) * a.diff(symbol) for c, a in others]
-        return beside * x.diff(symbol) - self * Add(*turned)
-
-
-class cosh_part(Composite):  # noqa: N801
-    """cosh(x)/Σ cᵢ·cosh(xᵢ) of x, c₁, x₁, …"""
-
-    @classmethod
-    def formula(cls, x: Expr, *arguments: Expr) -> Expr:
-        shift, total = _hyperbolic_total(arguments)
-        return (1 + exp(-2 * absolute(x))) * exp(absolute(x) - shift) / (2 * total)
-
-    def _eval_derivative(self, symbol: Expr) -> Expr:
-        x, *arguments = self.args
-        own = sinh_part(x, *arguments) * x.diff(symbol) if x != 0 else Integer(0)
-        return own - self * _slope_of_log_sum_cosh(arguments, symbol)
-
-
-def _slope_of_log_sum_cosh(arguments: Sequence[Expr], symbol: Expr) -> Expr:
-    slopes = [(c, x, x.diff(symbol)) for c, x in in_pairs(arguments)]
-    return Add(*[c * sinh_part(x, *arguments) * slope for c, x, slope in slopes if slope != 0])
-
-
-def _hyperbolic_total(arguments: Sequence[Expr]) -> tuple[Expr, Expr]:
-    """The largest |xᵢ|, and Σ cᵢ·cosh(xᵢ) divided by its exponential."""
-    sizes = [absolute(x) for _, x in in_pairs(arguments)]
-    shift = stop_gradient(maximum(*sizes))
-    return shift, Add(*[c * exp(s - shift) * (1 + exp(-2 * s)) / 2 for (c, _), s in zip(in_pairs(arguments), sizes)])
 
 
 class log_tanh(Composite):  # noqa: N801

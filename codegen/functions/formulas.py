@@ -117,7 +117,7 @@ class log_sigmoid(Composite):  # noqa: N801
     """log σ(x) = −softplus(−x).
 
     >>> log_sigmoid("x").diff("x"), log_sigmoid(0.5).evalf(8)
-    (softplus_slope(-x), -0.47407698)
+    (logistic(-x), -0.47407698)
     """
 
     nargs = 1

@@ -133,10 +133,15 @@ class exponential_product(Approximation):  # noqa: N801 - functions keep their m
         exponent, *written = arguments
         parts = _parts(written)
         total = Add(exponent, *[k * size_of(a) for _, k, a in parts])
-        return exp(total) * Mul(*[FACTORS[n].scaled(a) ** k for n, k, a in parts])
+        rest = Mul(*[FACTORS[n].scaled(a) ** k for n, k, a in parts])
+        # As a square where exp is beside the largest number, of which the rest may be a part.
+        growing = exp(select(total - NEAR_OVERFLOW, total / 2, total))
+        return growing * select(total - NEAR_OVERFLOW, growing * rest, rest)
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         exponent, *written = self.args
+        if exponent == 0 and (turned := _turned(_parts(written), symbol)) is not None:
+            return turned
         return self * _rate(exponent.diff(symbol), [(n, k * a.diff(symbol), a) for n, k, a in _parts(written)])
 
     @staticmethod
@@ -146,6 +151,21 @@ class exponential_product(Approximation):  # noqa: N801 - functions keep their m
         for n, k, a in zip(written[::3], written[1::3], written[2::3]):
             found *= FACTORS[int(n)].exact(mp, a) ** k
         return found
+
+
+NEAR_OVERFLOW = 80
+"""exp overflows from 88.7 on in float32, from 709.8 on in float64."""
+
+
+def _turned(parts: Sequence[Part], symbol: Expr) -> Expr | None:
+    """The derivative of cosh(u)/cosh(w) where u′ = ±w′: sinh(u)·cosh(w) ∓ cosh(u)·sinh(w) is sinh(u ∓ w)."""
+    if [(n, k) for n, k, _ in sorted(parts, reverse=True)] != [(COSH, 1), (COSH, -1)]:
+        return None
+    u, w = (next(a for _, power, a in parts if power == k) for k in (1, -1))
+    du, dw = u.diff(symbol), w.diff(symbol)
+    if du == 0 or du not in (dw, -dw):
+        return None
+    return product_of(du, Integer(0), [(SINH, Integer(1), u - w if du == dw else u + w), (COSH, Integer(-2), w)])
 
 
 class vanishing_product(Approximation):  # noqa: N801

@@ -51,7 +51,7 @@ class softplus(Primitive):  # noqa: N801
     """log(1 + exp(x)), with derivative σ(x); evaluated as max(x, 0) + log1p(exp(−|x|)).
 
     >>> softplus("x").diff("x"), softplus(0.5).evalf(8)
-    (softplus_slope(x), 0.97407698)
+    (logistic(x), 0.97407698)
     """
 
     nargs = 1
@@ -64,7 +64,7 @@ class softplus(Primitive):  # noqa: N801
     )
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return softplus_slope(self.args[0])
+        return logistic(self.args[0])
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -376,10 +376,10 @@ def _sigmoid_slope(x: Expr) -> Expr:
     return decay * quotient * quotient
 
 
-class softplus_slope(Composite):  # noqa: N801
-    """σ(x) as the derivative of log(1 + exp(x)): its own is not σ·(1 − σ), which has no digits from 37 on.
+class logistic(Composite):  # noqa: N801
+    """σ(x) in formulas, as the derivative of log(1 + exp(x)): its own is not σ·(1 − σ), which has no digits from 37 on.
 
-    >>> softplus_slope("x").diff("x"), softplus_slope(0.5).evalf(8)
+    >>> logistic("x").diff("x"), logistic(0.5).evalf(8)
     (sigmoid_slope(x), 0.62245933)
     """
 
@@ -394,17 +394,17 @@ class softplus_slope(Composite):  # noqa: N801
 
 
 class sigmoid_slope(Primitive):  # noqa: N801
-    """σ(x)·σ(−x) with the digits of both, q·(1 − q) of q = σ(−|x|). Its derivative is 1 − 2·σ(x) times itself.
+    """σ(x)·σ(−x) with the digits of both, q·(1 − q) of q = σ(−|x|). Its derivative is −tanh(x/2) times itself.
 
     >>> sigmoid_slope("x").diff("x"), sigmoid_slope(0.5).evalf(8)
-    ((1 - 2*softplus_slope(x))*sigmoid_slope(x), 0.23500371)
+    (-log_cosh_slope(x/2)*sigmoid_slope(x), 0.23500371)
     """
 
     nargs = 1
     row = Operation(arrays.sigmoid_slope, written=_sigmoid_slope)
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        return self * (1 - 2 * softplus_slope(self.args[0]))
+        return -self * log_cosh_slope(self.args[0] / 2)
 
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
@@ -466,7 +466,7 @@ class damped_power(Composite):  # noqa: N801
     def _eval_derivative(self, symbol: Expr) -> Expr:
         n, x = self.args
         before = damped_power(n - 1, x) if n > 1 else sigmoid_slope(x)
-        return (n * before + self * (1 - 2 * softplus_slope(x))) * x.diff(symbol)
+        return (n * before + self * (1 - 2 * logistic(x))) * x.diff(symbol)
 
 
 FLAT = Integer(800)

@@ -146,7 +146,7 @@ NOTATION: Mapping[type[Basic], Notation] = {
     f.log_normal_cdf: _inside("Φ", r"\Phi"),
     f.log_sum_exp: _word("logsumexp"),
     f.erfcinv_slope: _derived("erfcinv"),
-    f.softplus_slope: Notation("σ", r"\sigma"),
+    f.logistic: Notation("σ", r"\sigma"),
     f.sigmoid_slope: Notation("σ′", r"\sigma'"),
     f.log_cosh_slope: Notation("tanh", r"\tanh"),
     f.tanh_slope: Notation("tanh′", r"\tanh'"),

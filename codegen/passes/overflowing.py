@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sympy import Add, Expr, Integer, Mul, Rational, S, cosh, exp, sinh, tanh
 
-from codegen.functions import bose, coth, csch, expm1, sech, sigmoid
+from codegen.functions import bose, coth, csch, expm1, logistic, sech, sigmoid
+from codegen.functions.ratios import NUMBERS, ROWS
 from codegen.functions.scaled import COSH, SINH, Part, product_of, zeros_of
 
 __all__ = ["DAMPED", "OVERFLOWING", "in_one_exponential"]
@@ -33,11 +34,13 @@ DAMPED: Mapping[type[Expr], Scale] = {
     sech: Scale(COSH, -1),
     csch: Scale(SINH, -1),
     bose: Scale(SINH, -1, HALF, -HALF, HALF),
-    sigmoid: Scale(COSH, -1, HALF, HALF, HALF),
+    **dict.fromkeys((sigmoid, logistic), Scale(COSH, -1, HALF, HALF, HALF)),
 }
 SCALES = {**OVERFLOWING, **DAMPED}
 RATIOS: Mapping[type[Expr], int] = {tanh: 1, coth: -1}
 """Powers of sinh/cosh."""
+VANISHING = frozenset({*RATIOS, *(function for function, number in NUMBERS.items() if ROWS[number].place == 0)})
+"""Functions that are 0, or infinite, at 0 as x, or 1/x, is."""
 ALONE: Mapping[tuple[int, bool], type[Expr]] = {
     (COSH, True): cosh,
     (SINH, True): sinh,
@@ -76,7 +79,7 @@ def in_one_exponential(node: Mul) -> Expr | None:
     for factor in others:
         base, power = factor.as_base_exp()
         k = RATIOS[base.func] * power if base.func in RATIOS and isinstance(power, Integer) else None
-        zero = factor if k is None else base.args[0] ** k
+        zero = factor if base.func not in VANISHING else base.args[0] ** (power if k is None else k)
         if not any((zeros.get(b, S.Zero) * n).is_negative for b, n in zero.as_powers_dict().items()):
             number *= factor
         elif k is not None:
@@ -88,8 +91,10 @@ def in_one_exponential(node: Mul) -> Expr | None:
 
 def _power_of_scale(factor: Expr) -> Power | None:
     base, power = factor.as_base_exp()
-    known = base.func in SCALES and not isinstance(factor, exp)
-    return (base, power) if known and isinstance(power, Integer) else None
+    if base.func not in SCALES or isinstance(factor, exp):
+        return None
+    is_positive = SCALES[base.func].kind == COSH
+    return (base, power) if isinstance(power, Rational if is_positive else Integer) else None
 
 
 def _may_leave(scaled: Sequence[Power], exponent: Expr) -> bool:
@@ -115,6 +120,14 @@ def _settled(front: Expr, exponent: Expr, parts: Iterable[Part]) -> Expr:
         if a.could_extract_minus_sign():
             a, number = -a, number * (-1) ** (power if kind == SINH else 0)
         powers[kind, a] = powers.get((kind, a), S.Zero) + power
+    for kind, a in [*powers]:
+        # sinh(a)·cosh(a) = sinh(2a)/2, whose rate is one.
+        power, other = powers[kind, a], powers.get((COSH, a), S.Zero)
+        if kind == SINH and power * other > 0:
+            common = min(power, other, key=abs)
+            powers[SINH, a], powers[COSH, a] = power - common, other - common
+            powers[SINH, 2 * a] = powers.get((SINH, 2 * a), S.Zero) + common
+            number /= 2**common
     left = [(kind, power, a) for (kind, a), power in powers.items() if power]
     if not left:
         return number * front * exp(exponent)

@@ -10,8 +10,19 @@ from sympy import Add, Expr, Integer, Mul, Pow, exp, log
 from sympy.core.basic import Basic
 
 from codegen.cached import once
-from codegen.functions import log1p, maximum, select, sigmoid, stop_gradient, tempered_weight
+from codegen.functions import (
+    damped_power,
+    log1p,
+    logistic,
+    maximum,
+    select,
+    sigmoid,
+    sigmoid_slope,
+    stop_gradient,
+    tempered_weight,
+)
 from codegen.functions.densities import by_logarithm, gamma_density
+from codegen.functions.exponentials import part_of_weighted_sum
 from codegen.ir.equation import Equation, over
 from codegen.ir.graph import Cell, Graph, Reduction, cell_of
 from codegen.ir.names import Names
@@ -55,20 +66,34 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     outputs a, b
     """
     equations = _complemented([_stable(equation) for equation in graph.equations])
+    equations = _without_activations(equations, {*keep, *graph.outputs})
     return graph.with_equations(_look_through(_shift(equations, keep, Names(graph.variables)), keep))
 
 
 @once
 def _stable(equation: Equation) -> Equation:
     """An equation on its own."""
-    return equation.with_body(rewrite(equation.body, stable))
+    body = rewrite(equation.body, stable)
+    return equation.with_body(sigmoid(*body.args) if _is_activation(equation, body) else body)
+
+
+def _is_activation(equation: Equation, body: Expr) -> bool:
+    """Whether 1/(1 + exp(a)) is all of an equation, and is computed at an index or of one variable.
+
+    Then it is an activation, whose slope is made of its value, σ' = σ·(1 − σ).
+    """
+    written = equation.body
+    plain = isinstance(written, Pow) and all(term == 1 or isinstance(term, exp) for term in Add.make_args(written.base))
+    if not (plain and isinstance(body, logistic)):
+        return False
+    return bool(equation.free) or is_reference(body.args[0].as_coeff_Mul()[1])
 
 
 # --- 1 − σ and 1 ± tanh -------------------------------------------------------------------------------------------
 
 
 def _complemented(equations: Sequence[Equation]) -> list[Equation]:
-    """1 − σ(x) = σ(−x), 1 ± tanh(x) = 2·σ(±2x) where they are all that is made of σ(x) and tanh(x).
+    """1 − σ(x) = σ(−x), 1 ± tanh(x) = 2·σ(±2x), 1 − tanh²(x) = 4·σ′(2x) where all of σ(x) and tanh(x) goes into them.
 
     Otherwise it would be a function more, for the gradient of every network.
     """
@@ -85,11 +110,42 @@ def _with_complements(equation: Equation, nodes: Set[Expr], uses: Mapping[Expr, 
 
 
 def _activations(body: Expr) -> Set[Expr]:
-    return {node for node in postorder(body) if node.func in tails.COMPLEMENTS_OF_ACTIVATIONS}
+    return {node for node in postorder(body) if node.func in ACTIVATIONS}
+
+
+ACTIVATIONS = frozenset({*tails.COMPLEMENTS_OF_ACTIVATIONS, damped_power, sigmoid_slope})
 
 
 def _complement(node: Basic) -> Basic | None:
-    return tails.complemented(node, tails.COMPLEMENTS_OF_ACTIVATIONS) if isinstance(node, Add) else None
+    if not isinstance(node, Add):
+        return None
+    return tails.complemented(node, tails.COMPLEMENTS_OF_ACTIVATIONS) or tails.complemented_square(node)
+
+
+def _without_activations(equations: Sequence[Equation], keep: Collection[str]) -> list[Equation]:
+    """The same of vertices: where one is read in such forms alone, and these are one function, it is written for it."""
+    found = {e.cell: e for e in equations}
+    for source in equations:
+        if source.is_map and source.body.func in tails.COMPLEMENTS_OF_ACTIVATIONS and source.name not in keep:
+            readers = [e for e in found.values() if any(access.cell == source.cell for access in e.reads)]
+            found |= _with_vertex_complemented(source, readers)
+    return [*found.values()]
+
+
+def _with_vertex_complemented(source: Equation, readers: Sequence[Equation]) -> dict[Cell, Equation]:
+    """All readers of a vertex without it; none if one still needs it."""
+    new: dict[Cell, Equation] = {}
+    functions: set[Expr] = set()
+    for reader in readers:
+        if not any(isinstance(node, Add) for node in postorder(reader.body)):
+            return {}
+        before, written = _activations(reader.body), _written_out(reader.body, {source.cell: source})
+        body = rewrite(rewrite(written, _complement), stable)
+        functions |= _activations(body) - before
+        if len(functions) > 1 or not functions.isdisjoint(_activations(written) - before):
+            return {}
+        new[reader.cell] = reader.with_body(body)
+    return new
 
 
 # --- Σ exp in a logarithm or a denominator ------------------------------------------------------------------------
@@ -226,26 +282,32 @@ def _look_through(equations: list[Equation], keep: Collection[str]) -> list[Equa
     where c is cosh(u) and s is sinh(u), become log_cosh(u), sech(u) and tanh(u); d/e, where d is exp(−u²) and e is
     erfc(u), becomes 1/erfcx(u); √n and x/√n, where n is x² + y², become hypot(x, y) and the cosine of its direction.
     """
-    norms = {e.cell: e for e in equations if e.is_map and is_norm(e.body) and e.name not in keep}
-    decaying = {e.cell: e for e in equations if e.is_map and _decays(e.body) and e.name not in keep}
-    growing = {e.cell: e for e in equations if e.is_map and e.body.func in GROWING and e.name not in keep}
+    vertices = [e for e in equations if e.is_map and e.name not in keep]
+    maxima = _maxima(equations)
+    norms = {e.cell: e for e in vertices if is_norm(e.body)}
+    decaying = {e.cell: e for e in vertices if _decays(e.body)}
+    growing = {e.cell: e for e in vertices if e.body.func in GROWING and not _reads(e.body, maxima)}
+    logistics = {e.cell: e for e in vertices if isinstance(e.body, logistic)}
     bases = {**growing, **norms}
     saturating = {**_saturating(equations, keep), **bases}
+    factors = {**growing, **logistics}
 
     def rule(node: Basic) -> Basic | None:
         if isinstance(node, (log, log1p)):
             written = node.func(_written_out(node.args[0], saturating))
         elif isinstance(node, Pow):
-            written = Pow(_written_out(node.base, bases), node.exp) if is_reference(node.base) else node
+            written = Pow(_written_out(node.base, bases if is_reference(node.base) else growing), node.exp)
         elif isinstance(node, Mul):
-            written = Mul(*[_written_out(f, growing) if is_reference(f) else f for f in node.args])
-            if written == node:
-                return tails.without_decay(_with(decaying, node)) or directed(_with(norms, node))
+            written = _with(factors, node)
+            found = None if written == node else stable(written)
+            return found or tails.without_decay(_with(decaying, node)) or directed(_with(norms, node))
+        elif isinstance(node, Add):
+            written = _written_out(node, logistics)
         else:
             return None
         return None if written == node else stable(written)
 
-    known = {**saturating, **decaying}
+    known = {**saturating, **decaying, **logistics}
     readers = [any(access.cell in known for access in equation.reads) for equation in equations]
     return [e.with_body(rewrite(e.body, rule)) if reads else e for e, reads in zip(equations, readers)]
 
@@ -275,7 +337,7 @@ def _saturating(equations: Sequence[Equation], keep: Collection[str]) -> dict[Ce
     return found
 
 
-OUT_OF_RANGE = frozenset({*tails.LOGARITHMS_OF_TAILS, by_logarithm, gamma_density})
+OUT_OF_RANGE = frozenset({*tails.LOGARITHMS_OF_TAILS, by_logarithm, gamma_density, logistic, part_of_weighted_sum})
 """What vanishes or overflows long before its logarithm is out of range."""
 
 
@@ -283,5 +345,9 @@ def _saturates(body: Expr, maxima: Set[Cell]) -> bool:
     if any(factor.func in OUT_OF_RANGE for factor in Mul.make_args(body)) or is_long(body):
         return True
     if isinstance(body, Mul):
-        return any(cell_of(r) in maxima for f in body.args if isinstance(f, exp) for r in references(f))
+        return any(_reads(f, maxima) for f in body.args if isinstance(f, exp))
     return isinstance(body, sigmoid)
+
+
+def _reads(part: Expr, cells: Set[Cell]) -> bool:
+    return any(cell_of(reference) in cells for reference in references(part))

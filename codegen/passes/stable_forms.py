@@ -62,6 +62,7 @@ from codegen.functions import (
     log_sigmoid,
     log_sum_exp,
     log_tanh,
+    logistic,
     maximum,
     minimum,
     ratios,
@@ -74,7 +75,6 @@ from codegen.functions import (
     softmax_part,
     softplus,
     softplus_intercept,
-    softplus_slope,
     stop_gradient,
     tanh_slope,
     tempered_maximum,
@@ -92,16 +92,19 @@ from codegen.functions.damped_integrals import damped_ei, damped_expint, damped_
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
+    COSH,
+    EXP,
+    KINDS,
+    SINH,
     acosh_exp,
     asinh_exp,
     atan_exp,
     gudermannian,
     log_cosh_intercept,
     log_distance_from_1,
-    log_sum_cosh,
+    log_of_weighted_sum,
+    part_of_weighted_sum,
     softened_ramp,
-    weighted_log_sum_exp,
-    weighted_part,
 )
 from codegen.functions.gammas import accurate_beta, beta_by_gammas, regularised_upper_gamma
 from codegen.functions.gaussian import erf_difference, erfcx_line, log_erf_difference, log_erfcx, normal_cdf
@@ -151,11 +154,15 @@ from codegen.passes.norms import (
 )
 from codegen.passes.overflowing import in_one_exponential
 from codegen.passes.tails import LARGE, complemented, difference, log1p_of_tail, log_of_tail, without_decay
-from codegen.walk import indices, is_large, postorder
+from codegen.walk import indices, is_large, postorder, rewrite
 
 #: Functions that grow without bound, or vanish, and their reciprocals as functions whose derivatives are bounded
 #: multiples of themselves: −sinh(x)/cosh²(x) is ∞/∞ where −sech(x)·tanh(x) is 0.
 RECIPROCALS: Mapping[type[Expr], type[Expr]] = {cosh: sech, sinh: csch, tanh: coth, expm1: bose, erfcx: inverse_erfcx}
+
+
+LOGISTIC = (sigmoid, logistic)
+"""σ with derivatives of its value, and with those that have all digits."""
 
 
 def _log_of_quotient(function: type[Expr], quotient: type[Expr]) -> Callable[..., Expr]:
@@ -208,10 +215,10 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     inverse_erfcx: lambda x: -log_erfcx(x),
     regularised_upper_gamma: log_upper_gamma,
     logarithmic_product: lambda l, *powers: Add(l, *logarithms([*in_pairs(powers)])),
-    sigmoid: log_sigmoid,
+    part_of_weighted_sum: lambda k, x, *terms: _stable_log(KINDS[int(k)].function(x)) - log_of_weighted_sum(*terms),
+    **dict.fromkeys(LOGISTIC, log_sigmoid),
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
-    softplus_slope: log_sigmoid,
     tanh: log_tanh,
     ratio: lambda f, g, n, x: log(ratio(f, g, n, x)) if n else log_of_quotient(f, x) - log_of_quotient(g, x),
     **{over[-1]: _log_of_quotient(f, over[-1]) for f, over in OVER_POWERS.items() if f in NUMBERS},
@@ -246,7 +253,7 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     sech: lambda x: (-log_cosh(x), Integer(1)),
     csch: lambda x: (-log_bessel(Rational(1, 2), x), 1 / x),
     bose: lambda x: (-x / 2 - log_bessel(Rational(1, 2), x / 2), 1 / x),
-    sigmoid: lambda x: (log_sigmoid(x), Integer(1)),
+    **dict.fromkeys(LOGISTIC, lambda x: (log_sigmoid(x), Integer(1))),
     sinh: lambda x: (log_bessel(Rational(1, 2), x), x),
     expm1: lambda x: (x / 2 + log_bessel(Rational(1, 2), x / 2), x),
     besseli: lambda n, x: (log_bessel(n, x), (x / 2) ** n / factorial(n)),
@@ -282,16 +289,22 @@ SIGNED: Mapping[type[Expr], Callable[[Expr], Expr]] = {
 QUOTIENTS: tuple[tuple[Callable[[Expr], Expr], type[Expr], Callable[[Expr], Expr]], ...] = (
     (sinh, sech, tanh),
     (cosh, csch, coth),
-    (exp, sech, lambda x: 2 * sigmoid(2 * x)),
-    (lambda x: exp(-x), sech, lambda x: 2 * sigmoid(-2 * x)),
+    (exp, sech, lambda x: 2 * logistic(2 * x)),
+    (lambda x: exp(-x), sech, lambda x: 2 * logistic(-2 * x)),
     (exp, bose, lambda x: -bose(-x)),
     (lambda x: exp(-x), sigmoid, lambda x: sigmoid(-x)),
+    (lambda x: exp(-x), logistic, lambda x: logistic(-x)),
+    (lambda x: logistic(-x), logistic, sigmoid_slope),
+    (lambda x: sigmoid(-x), sigmoid, sigmoid_slope),
 )
 #: f(x) − x·f′(x), the difference of what grows as x does: f′, and what the difference is.
 INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
-    softplus: (softplus_slope, softplus_intercept),
+    softplus: (logistic, softplus_intercept),
     log_cosh: (log_cosh_slope, log_cosh_intercept),
 }
+
+#: Of functions that grow their numbers in KINDS.
+NUMBERS_OF_KINDS: Mapping[type[Expr], int] = {kind.function: number for number, kind in enumerate(KINDS)}
 
 #: What decays too fast for any power of its argument, c·σ′(k·x): c and k.
 DAMPING: Mapping[type[Expr], tuple[int, int]] = {sigmoid_slope: (1, 1), tanh_slope: (4, 2)}
@@ -300,7 +313,7 @@ INTEGRALS = frozenset(
     {exponential_integral, expint, generalised_exponential_integral, hyperbolic_sine_integral, upper_gamma}
 )
 """Of ``GROWTH`` those whose products with exponentials are looked for."""
-GROWING = frozenset({*RECIPROCALS} - {tanh})
+GROWING = frozenset({exp, *RECIPROCALS} - {tanh})
 DECAYING = {decaying for _, decaying, _ in QUOTIENTS}
 
 
@@ -337,6 +350,35 @@ def exponential_terms(total: Basic) -> Mapping[Expr, Expr]:
         for exponent, factor in _as_exponentials(term):
             found[exponent] = found.get(exponent, Integer(0)) + factor
     return found if any(not exponent.is_number for exponent in found) else {}
+
+
+def weighted_terms(total: Basic) -> tuple[Expr, ...]:
+    """The k₁, c₁, a₁, … of c₁·f₁(a₁) + c₂·f₂(a₂) + …, the kᵢ numbers of KINDS; none where a cᵢ would have cosh or sinh.
+
+    Where there are cosh(a) and sinh(a), these are exponentials: their difference is one.
+    """
+    found: dict[tuple[int, Expr], Expr] = {}
+
+    def add(kind: int, a: Expr, factor: Expr) -> None:
+        found[kind, a] = found.get((kind, a), S.Zero) + factor
+
+    for term in Add.make_args(total):
+        growing = [factor for factor in Mul.make_args(term) if factor.func in NUMBERS_OF_KINDS]
+        if len(growing) == 1:
+            (one,) = growing
+            others = [factor for factor in Mul.make_args(term) if factor is not one]
+            add(NUMBERS_OF_KINDS[one.func], one.args[0], Mul(*others))
+        else:
+            for exponent, factor in _as_exponentials(term):
+                add(EXP, exponent, factor)
+    for kind, a in [*found]:
+        if kind == COSH and (SINH, a) in found:
+            even, odd = found.pop((COSH, a)), found.pop((SINH, a))
+            add(EXP, a, (even + odd) / 2)
+            add(EXP, -a, (even - odd) / 2)
+    if any(factor.has(cosh, sinh) for factor in found.values()):
+        return ()
+    return tuple(part for (kind, a), factor in found.items() if factor != 0 for part in (Integer(kind), factor, a))
 
 
 def _as_exponentials(term: Expr) -> list[tuple[Expr, Expr]]:
@@ -404,7 +446,7 @@ def _log_of_sum(argument: Add) -> Expr | None:
         larger, smaller = pair
         return larger + log1mexp(larger - smaller)
     rest = argument - 1
-    if isinstance(-rest, sigmoid):
+    if (-rest).func in LOGISTIC:
         return log_sigmoid(-(-rest).args[0])
     if (found := _weighted_logarithm(argument)) is not None:
         return found
@@ -416,13 +458,9 @@ def _log_of_sum(argument: Add) -> Expr | None:
 
 def _sum_of_cosh(total: Add) -> Expr | None:
     """log(c + d·cosh(a) + …) of numbers c, d, … > 0."""
-    terms: list[tuple[Expr, Expr]] = []
-    for number, function in (term.as_coeff_Mul() for term in total.args):
-        if not number.is_positive or not (function == 1 or isinstance(function, cosh)):
-            return None
-        terms.append((number, function.args[0] if isinstance(function, cosh) else S.Zero))
-    varying = any(a != 0 for _, a in terms)
-    return log_sum_cosh(*[part for term in terms for part in term]) if varying else None
+    terms = [term.as_coeff_Mul() for term in total.args]
+    plain = all(number.is_positive and (function == 1 or isinstance(function, cosh)) for number, function in terms)
+    return log_of_weighted_sum(*weighted_terms(total)) if plain and total.has(cosh) else None
 
 
 def _weighted_logarithm(total: Add) -> Expr | None:
@@ -434,7 +472,8 @@ def _weighted_logarithm(total: Add) -> Expr | None:
         return None
     if (factored := _log_of_factors(terms)) is not None:
         return factored
-    return weighted_log_sum_exp(*[part for power, factor in terms.items() for part in (factor, power)])
+    written = [part for power, factor in terms.items() for part in (EXP, factor, power)]
+    return log_of_weighted_sum(*(weighted_terms(total) or written))
 
 
 DEGREE = 8
@@ -556,7 +595,7 @@ def _log1p(node: log1p) -> Expr | None:
         return softplus(argument.args[0])
     if isinstance(-argument, exp):
         return _log1mexp(-(-argument).args[0])
-    if isinstance(-argument, sigmoid):
+    if (-argument).func in LOGISTIC:
         return log_sigmoid(-(-argument).args[0])
     return log1p_of_tail(argument) or log1p_squared(argument)
 
@@ -581,8 +620,9 @@ def _root_of_exponentials(base: Add, exponent: Expr) -> Expr | None:
     if pair := _constant_and_power(base):
         constant, power = pair
         return exp(exponent * constant) * root_of_1_plus_exp(power - constant) ** (2 * exponent)
-    powers = exponents(base)
-    return exp(exponent * log_sum_exp(*powers)) if powers else None
+    if (logarithm := _sum_of_cosh(base)) is None and (powers := exponents(base)):
+        logarithm = log_sum_exp(*powers)
+    return None if logarithm is None else exp(exponent * logarithm)
 
 
 def _reciprocal(node: Pow) -> Expr | None:
@@ -594,35 +634,53 @@ def _reciprocal(node: Pow) -> Expr | None:
         return None
     if pair := _constant_and_power(base):
         constant, power = pair
-        return exp(exponent * constant) * sigmoid(constant - power) ** -exponent
-    if powers := exponents(base):
+        return exp(exponent * constant) * logistic(constant - power) ** -exponent
+    if not base.has(cosh, sinh) and (powers := exponents(base)):
         return exp(exponent * log_sum_exp(*powers))
     return _reciprocal_of_weighted(base, exponent)
 
 
 def _reciprocal_of_weighted(base: Add, exponent: Expr) -> Expr | None:
-    """(c₁·exp(a₁) + c₂·exp(a₂) + …)ⁿ for n < 0 and any cᵢ, whose derivatives are finite where exp(aᵢ) is not."""
-    if len(base.args) > LEVELS or base.has(cosh, sinh, stop_gradient) or not base.has(exp):
+    """(c₁·f₁(a₁) + c₂·f₂(a₂) + …)ⁿ for n < 0 and any cᵢ, whose derivatives are finite where fᵢ(aᵢ) is not."""
+    if len(base.args) > LEVELS or base.has(stop_gradient) or not base.has(exp, cosh, sinh):
         return None
-    terms = exponential_terms(base)
-    if len(terms) < 2 or all(factor.is_number for factor in terms.values()):
+    terms = weighted_terms(base)
+    if len(terms) < 6 or all(a.is_number for a in terms[2::3]):
         return None
-    weighted = [part for power, factor in terms.items() for part in (factor, power)]
-    return weighted_part(S.Zero, *weighted) ** -exponent
+    return part_of_weighted_sum(EXP, 0, *terms) ** -exponent
 
 
 def _numerator(node: Mul) -> Expr | None:
-    """exp(b)·exp(a)/Σ cᵢ·exp(aᵢ), which is no quotient where exp(a + b) is one of the terms; powers of it."""
-    powers = [factor for factor in node.args if isinstance(factor, exp)]
-    for factor in node.args if powers else ():
+    """f(b)·exp(a)/Σ cᵢ·fᵢ(aᵢ), which is no quotient where the sum grows as f(b)·exp(a) does; powers of it."""
+    growing = [(other, *_as_growth(other)) for other in node.args if _as_growth(other)[0].func in NUMBERS_OF_KINDS]
+    for factor in node.args if growing else ():
         part, n = factor.as_base_exp()
-        if isinstance(part, weighted_part) and isinstance(n, Integer) and n > 0:
-            x, *weighted = part.args
-            for power in powers:
-                steps = [(k, a) for k in (n, S.One) for a in weighted[1::2] if a != x and power.args[0] == k * (a - x)]
-                for k, a in steps[:1]:
-                    new = node / (factor * power) * part ** (n - k) * weighted_part(a, *weighted) ** k
+        if isinstance(part, part_of_weighted_sum) and isinstance(n, Integer) and n > 0:
+            for other, base, power in growing:
+                if (found := _with_numerator(part, n, base, power)) is not None:
+                    new = Mul(found, *[f for f in node.args if f not in (factor, other)])
                     return stable(new) or new
+    return None
+
+
+def _as_growth(factor: Expr) -> tuple[Expr, Expr]:
+    return (factor, S.One) if isinstance(factor, exp) else factor.as_base_exp()
+
+
+def _with_numerator(part: part_of_weighted_sum, n: Integer, base: Expr, power: Expr) -> Expr | None:
+    """partⁿ·baseᵖ with powers of another part of the same sum."""
+    kind, x, *terms = part.args
+    hyperbolic = {a for k, a in zip(terms[::3], terms[2::3]) if k != EXP}
+    (b,) = base.args
+    if isinstance(base, exp) and kind == EXP:
+        rates = [*terms[2::3], *[-a for a in hyperbolic]]
+        steps = [(k, a) for k in (n, S.One) for a in rates if a != x and b == k * (a - x)]
+        for k, a in steps[:1]:
+            return part ** (n - k) * part_of_weighted_sum(EXP, a, *terms) ** k
+    elif x == 0 and b in hyperbolic and isinstance(power, Integer) and power > 0:
+        k = min(n, power)
+        above = part_of_weighted_sum(NUMBERS_OF_KINDS[base.func], b, *terms)
+        return above**k * part ** (n - k) * base ** (power - k)
     return None
 
 
@@ -658,6 +716,12 @@ def _line(node: Mul) -> Expr | None:
         if isinstance(factor, erfcx) and _has_power(rest := node / factor, factor.args[0].as_coeff_Mul()[1]):
             return erfcx_line(*factor.args) * (rest / factor.args[0])
     return None
+
+
+def _in_one_exponential(node: Mul) -> Expr | None:
+    """What overflows as one exponential, what does not as one function where that is 0/0."""
+    found = in_one_exponential(node)
+    return None if found is None else rewrite(found, stable)
 
 
 def _damped_bessel(node: Mul) -> Expr | None:
@@ -759,7 +823,7 @@ def _over_argument(node: Mul, factor: Expr) -> Expr | None:
 def _over_function(node: Mul, factor: Expr) -> Expr | None:
     """f(x)/g(x), x/g(x) and log(x)/(x − 1), of functions that have numbers."""
     base, power = factor.as_base_exp()
-    if isinstance(base, Add) and isinstance(power, Integer) and power < 0:
+    if isinstance(base, part_of_weighted_sum):
         return _over_decimals(node / factor, base, power)
     if (one := _numbered(base)) is None or not isinstance(power, Integer):
         return None
@@ -787,19 +851,21 @@ def _over_function(node: Mul, factor: Expr) -> Expr | None:
     return found * left * others
 
 
-def _over_decimals(rest: Expr, base: Add, power: Integer) -> Expr | None:
+def _over_decimals(rest: Expr, part: part_of_weighted_sum, power: Expr) -> Expr | None:
     """u/(1 − r·exp(a)) of a number r, and u = a + log r: of 2.5 − 0.1·V SymPy makes 12.18·exp(−0.1·V)."""
-    constant, *others = base.args
-    scale, growing = others[0].as_coeff_Mul()
-    if len(others) > 1 or not isinstance(growing, exp) or not (constant.is_number and (-scale / constant).is_positive):
+    _, x, *terms = part.args
+    if len(terms) != 6 or x != 0 or {*terms[::3]} != {EXP}:
+        return None
+    (constant, at), (scale, a) = sorted(zip(terms[1::3], terms[2::3]), key=lambda term: term[1] != 0)
+    if at != 0 or not (constant.is_number and scale.is_number and (-scale / constant).is_positive):
         return None
     logarithm = log(-scale / constant)
-    argument = growing.args[0] + logarithm
+    argument = a + logarithm
     # The exponential was rounded by half a unit, which is so much of its logarithm.
     shared, left = _shared(rest, argument, 1, ROUNDED + 2.0**-53 / abs(logarithm))
     if shared != argument:
         return None
-    return ratio(LINES[S.Zero], NUMBERS[expm1], 0, argument) * left / -constant * base ** (power + 1)
+    return ratio(LINES[S.Zero], NUMBERS[expm1], 0, argument) * left / -constant * part ** (power - 1)
 
 
 def _over_powers(node: Mul) -> Expr | None:
@@ -1138,7 +1204,7 @@ PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _numerator,
     directed,
     over_squares,
-    in_one_exponential,
+    _in_one_exponential,
     _hyperbolic,
     _over_powers,
     _removed,

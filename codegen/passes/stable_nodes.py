@@ -11,7 +11,7 @@ from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
-from codegen.functions import canonical, log1p, maximum, minimum, select, sigmoid, sign, step
+from codegen.functions import canonical, log1p, logistic, maximum, minimum, select, sign, step
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.formulas import Formulas
 from codegen.ir.graph import Graph
@@ -109,7 +109,7 @@ def _plain_form(nodes: Nodes, node: Node) -> Node:
             if reciprocal is not None:
                 return nodes.power(nodes.made(reciprocal, nodes.operands[base]), -power)
             if (exponent := _exponent(nodes, base)) is not None:
-                return nodes.power(nodes.made(sigmoid, (nodes.negative(exponent),)), -power)
+                return nodes.power(nodes.made(logistic, (nodes.negative(exponent),)), -power)
     return node
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import combinations
 
-from sympy import Add, Expr, Integer, Mul, Rational, erf, erfc, exp, expand, log, sqrt, tanh
+from sympy import Add, Expr, Integer, Mul, Rational, S, erf, erfc, exp, expand, log, sqrt, tanh
 from sympy.core.basic import Basic
 
 from codegen.functions import (
@@ -20,8 +20,10 @@ from codegen.functions import (
     log_erfc_pair,
     log_normal_cdf,
     log_sigmoid,
+    logistic,
     normal_cdf,
     sigmoid,
+    sigmoid_slope,
 )
 from codegen.functions.gaussian import erf_difference
 from codegen.walk import is_large
@@ -49,6 +51,7 @@ def complementary(w: Expr) -> Expr:
 COMPLEMENTS: Complements = {
     erf: {Integer(-1): lambda w: -complementary(w), Integer(1): lambda w: complementary(-w)},
     erfc: {Integer(-2): lambda w: -complementary(-w), Integer(-1): lambda w: -erf(w)},
+    logistic: {Integer(-1): lambda x: -logistic(-x)},
     normal_cdf: {Integer(-1): lambda x: -normal_cdf(-x), Rational(-1, 2): lambda x: erf(x / sqrt(2)) / 2},
 }
 
@@ -121,6 +124,18 @@ def complemented(node: Add, complements: Complements = COMPLEMENTS) -> Expr | No
     if not touched or any(rest[key] != 0 for key in touched):
         return None
     return Add(*[number * key for key, number in rest.items() if key not in touched], *found)
+
+
+def complemented_square(node: Add) -> Expr | None:
+    """c − c·tanh²(x) = 4c·σ(2x)·σ(−2x), one function for another."""
+    terms = dict(reversed(term.as_coeff_Mul()) for term in node.args)
+    if len(terms) != 2 or S.One not in terms:
+        return None
+    ((square, number),) = [term for term in terms.items() if term[0] != 1]
+    base, power = square.as_base_exp()
+    if not isinstance(base, tanh) or power != 2 or number != -terms[S.One]:
+        return None
+    return 4 * terms[S.One] * sigmoid_slope(2 * base.args[0])
 
 
 #: c·f(u) − c·f(w) of what saturates.

@@ -37,6 +37,8 @@ from codegen.passes.stable_forms import (
     INTERCEPTS,
     INVERSES,
     LOGARITHMS,
+    LOGISTIC,
+    NUMBERS_OF_KINDS,
     RECIPROCALS,
     REMAINING,
     SIGNED,
@@ -53,10 +55,10 @@ DEEP = 3
 """Sums in sums and products in products are looked into so many times."""
 INSIDE = 64
 """So many parts of an exponent are looked at."""
-SATURATING = frozenset({tanh, sigmoid})
+SATURATING = frozenset({tanh, *LOGISTIC})
 LOGGED = frozenset({*LOGARITHMS, *LOGARITHMS_OF_TAILS, *GROWTH, *SIGNED, hypot, smooth.power})
 """Factors that a logarithm is taken of otherwise."""
-LOGGED_1P = frozenset({exp, sigmoid, *LOGARITHMS_OF_COMPLEMENTS})
+LOGGED_1P = frozenset({exp, *LOGISTIC, *LOGARITHMS_OF_COMPLEMENTS})
 SUMMED = frozenset({exp, cosh, *COMPLEMENTS, *INTERCEPTS})
 """What a sum is written otherwise for."""
 IN_DENSITIES = frozenset({exp, smooth.power, Pow, *GAMMAS})
@@ -622,13 +624,13 @@ def _power(nodes: Nodes, node: Node) -> bool:
     if exponent.q == 2 and _is_norm(nodes, base):
         return True
     if exponent.is_Integer and exponent.is_negative:
-        return _has(nodes, base, exp) or _are_exponentials(nodes, base)
+        return any(_has(nodes, base, head) for head in NUMBERS_OF_KINDS) or _are_exponentials(nodes, base)
     return (exponent.q == 2 or bool(exponent.is_negative)) and _are_exponentials(nodes, base)
 
 
 def _are_exponentials(nodes: Nodes, total: Node) -> bool:
-    """Whether all terms are exponentials, or positive numbers."""
-    return all(nodes.heads[rest] is exp or rest == nodes.one for _, rest in terms(nodes, total))
+    """Whether all terms are exponentials or cosh, or positive numbers."""
+    return all(nodes.heads[rest] in (exp, cosh) or rest == nodes.one for _, rest in terms(nodes, total))
 
 
 def _is_norm(nodes: Nodes, total: Node) -> bool:

@@ -73,6 +73,8 @@ BESIDE_0 = [1e-40, 1e-10, -1e-5, 0.3, -3.0, 30.0]
 
 BY_SIZE = [1e-10, 0.3, 1.99, 9.0, 700.0]
 
+BOTH_WAYS = [s * x for x in (1e-40, 1e-10, 1e-5, 0.3, 3.0, 10.0, 20.0, 40.0, 240.0, 356.0, 700.0) for s in (1, -1)]
+
 #: A formula and its points: values of its variables in the order of their names.
 FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "log cosh(x)/x": (log(cosh(x)) / x, FAR),
@@ -304,6 +306,41 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "1/(a + exp)": (1 / (a + exp(x)), [(2, 400), (2, 700), (2, -30), (3, 1), (-0.5, 300)]),
     "c/(a + b·exp)": (c / (a + b * exp(x)), [(2, 3, 1.5, 400), (2, 1, 1, -3)]),
     "exp/(a + exp)": (exp(x) / (a + exp(x)), [(2, 700), (2, -80), (3, 1)]),
+    "1/(1 + 3·exp(−2x))": (1 / (1 + 3 * exp(-2 * x)), BOTH_WAYS),
+    "1/(1 + exp(−x)/3)": (1 / (1 + exp(-x) / 3), BOTH_WAYS),
+    "c/(1 + a·exp(−b·x))": (c / (1 + a * exp(-b * x)), [(a, 2, 3, z) for a in (3.0, 1e-3) for z in BOTH_WAYS[6:18:2]]),
+    "c/(1 + exp(−b·(x − a)))²": (c / (1 + exp(-b * (x - a))) ** 2, [(3, 2, 1, z) for z in BOTH_WAYS[6::3]]),
+    "exp(x)/(1 + exp(x))": (exp(x) / (1 + exp(x)), BOTH_WAYS),
+    "x/(1 + exp(x))": (x / (1 + exp(x)), BOTH_WAYS),
+    "1 − 1/(1 + 3·exp(−2x))": (1 - 1 / (1 + 3 * exp(-2 * x)), BOTH_WAYS),
+    "log(1/(1 + 3·exp(−2x)))": (log(1 / (1 + 3 * exp(-2 * x))), BOTH_WAYS),
+    "log(1/(a + exp(x)))": (log(1 / (a + exp(x))), [(2, 700), (2, -30), (3, 1)]),
+    "σ(x)·(1 − σ(x))": (1 / (1 + exp(-x)) * (1 - 1 / (1 + exp(-x))), BOTH_WAYS),
+    "y − y·tanh(x)²": (y * (1 - tanh(x) ** 2), [(z, 2.0) for z in BOTH_WAYS]),
+    "density of the logistic distribution": (
+        b * exp(-b * (x - a)) / (1 + exp(-b * (x - a))) ** 2,
+        [(3, 2, z) for z in BOTH_WAYS[6:-4:3]],
+    ),
+    "1/(3 − 2·exp(x))": (1 / (3 - 2 * exp(x)), BOTH_WAYS),
+    "exp/(a + exp) of a difference": (exp(x - y) / (a + exp(x - y)) ** 2, [(3, 2, 1), (3, 300, -100), (3, -300, 100)]),
+    "1/(1 + cosh(x))": (1 / (1 + cosh(x)), BOTH_WAYS),
+    "1/(a + cosh(x))": (1 / (a + cosh(x)), [(2, z) for z in BOTH_WAYS]),
+    "1/(1 + sinh(x))": (1 / (1 + sinh(x)), BOTH_WAYS),
+    "sinh(x)/(1 + sinh(x))": (sinh(x) / (1 + sinh(x)), BOTH_WAYS),
+    "cosh(x)/(1 + cosh(x))": (cosh(x) / (1 + cosh(x)), BOTH_WAYS),
+    "cosh(x)²/(5 + sinh(x))²": (cosh(x) ** 2 / (5 + sinh(x)) ** 2, BOTH_WAYS),
+    "exp(x)/cosh(x)": (exp(x) / cosh(x), BOTH_WAYS),
+    "exp(−x)/(1 + cosh(x))": (exp(-x) / (1 + cosh(x)), BOTH_WAYS),
+    "cosh of a difference": (cosh(b * (x - y)) / (1 + cosh(b * (x - y))), [(3, 2, 1), (3, 300, 1), (1, 2, 300)]),
+    "√(1 + cosh(x))": (sqrt(1 + cosh(x)), BOTH_WAYS),
+    "exp(−x)·sinh(x)": (exp(-x) * sinh(x), [*BOTH_WAYS[:20], -355.0]),
+    "√cosh(x)/cosh(2x)": (sqrt(cosh(x)) / cosh(2 * x), [*BOTH_WAYS[:20], 400.0]),
+    "cosh(x − y)/cosh(x + y)": (
+        cosh(x - y) / cosh(x + y),
+        [(1e-40, 0.03), (1e-10, -1e-5), (3, 20), (3, 240), (-10, -40), (36, 20), (355, 300)],
+    ),
+    "sin(x)·cosh(x)/sinh(2x)": (sin(x) * cosh(x) / sinh(2 * x), BESIDE_0),
+    "sinh(x)·cosh(x)/cosh(2x)": (sinh(x) * cosh(x) / cosh(2 * x), BOTH_WAYS[2:]),
     "atan(sinh)": (atan(sinh(x)), [700.0, -3.0, 1e-9]),
     "atan(2·exp)": (atan(2 * exp(x)), [700.0, -700.0, 0.3]),
     "asin(tanh)": (asin(tanh(x)), [80.0, -3.0, 1e-9]),

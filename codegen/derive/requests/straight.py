@@ -49,6 +49,7 @@ from codegen.functions import (
     equal,
     hypot,
     log1p,
+    logistic,
     maximum,
     minimum,
     power,
@@ -59,7 +60,6 @@ from codegen.functions import (
     sign,
     silu,
     softplus,
-    softplus_slope,
     step,
 )
 from codegen.functions.smooth import reciprocal_of_squares, square_share
@@ -75,7 +75,7 @@ from codegen.walk import fresh_name, is_fixed
 
 CALM = frozenset(
     {Add, Mul, Pow, exp, log, sin, cos, tan, asin, acos, atan, atan2, tanh, asinh, acosh, atanh}
-    | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus, softplus_slope, sigmoid_slope}
+    | {absolute, direction_cosine, hypot, log1p, power, ratio, sigmoid, silu, softplus, logistic, sigmoid_slope}
     | {reciprocal_of_squares, square_share}
     | {maximum, minimum, select, sign, step, equal, Piecewise, ExprCondPair, And, Or, Not}
     | {Equality, Unequality, StrictLessThan, LessThan, StrictGreaterThan, GreaterThan}
