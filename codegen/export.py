@@ -59,7 +59,7 @@ class Written:
     """What graphs are written as: a row a target.
 
     Its module has ``ABOUT``, the docstring of the function that writes it, ``function(program, layout, dtype, name,
-    constants, work)``, which describes what is written, ``files(function, notes)`` and ``tests(function, values,
+    constants, work)``, which describes what is written, ``files(function, notes)`` and ``trial(function, values,
     expected)``; of a language besides its name, ``LANGUAGE``, and ``refused(node)``, what a user calls a function that
     it does not have. Of machine code ``files`` gets the code and the machine too, and the module names ``IMPORTS`` and
     the ``LIMIT`` of its memory if it is linked.
@@ -204,7 +204,7 @@ def generate(request: Request, target: str) -> Files:
     else:
         function, triple, code = _machine_code(request, target)
         files = module.files(function, request.notes, code(), triple)
-    return files if request.example is None else files | module.tests(function, *request.compared())
+    return files if request.example is None else files | module.trial(function, *request.compared())
 
 
 def webassembly_text(request: Request) -> Callable[[], str]:
@@ -226,22 +226,20 @@ def _machine_code(request: Request, target: str) -> tuple[Any, str, Callable[[],
 
     row = TARGETS[target]
     assert row.machine is not None
+    is_linked = row.machine.linked
     if row.machine.triple and request.triple is not None:
         raise EmitError(f"triple: found {request.triple!r}, expected none: {target} is a machine itself")
-    module, machine = (
-        import_module(row.module),
-        Relocatable(row.machine.triple if request.triple is None else request.triple),
-    )
+    module: Any = import_module(row.module)
+    machine = Relocatable(row.machine.triple if request.triple is None else request.triple)
     table = _vector_table(request, machine.target)
     function = request.function(module.function, table.plan.program, relocatable.workspace(table))
     text = relocatable.module(function, table, machine.triple, machine.data_layout, machine.pointer_bytes)
-    if row.machine.linked:
-        return (
-            function,
-            machine.triple,
-            lambda: linked(machine.compile(text), function.name, module.IMPORTS, module.LIMIT),
-        )
-    return function, machine.triple, lambda: machine.compile(text)
+
+    def code() -> bytes:
+        found = machine.compile(text)
+        return linked(found, function.name, module.IMPORTS, module.LIMIT) if is_linked else found
+
+    return function, machine.triple, code
 
 
 def _vector_table(request: Request, target: Target) -> Table:

@@ -17,7 +17,7 @@ from sympy import Add, Expr, Integer, Symbol, diff
 
 from codegen import CompiledFunction
 from codegen.cached import cached_property
-from symnn.conditions import Form
+from symnn.conditions import Form, differentiated
 from symnn.physics import Physics, PhysicsModel, Residual
 from symnn.physics_spec import PhysicsSpec
 from symnn.residuals import LAPLACIAN
@@ -114,7 +114,7 @@ class Beginnings:
         given = sorted(self.spec.begun[unknown], key=lambda one: one.order)
         values, time = self.forms[unknown].values, Symbol(self.along, real=True)
         lacking = [one.value - diff(values, time, one.order) for one in given]
-        return [Add(*[_derivative(body, letters) for letters in terms(by)]) for body in lacking]
+        return [Add(*[differentiated(body, letters) for letters in terms(by)]) for body in lacking]
 
     @cached_property
     def _ends(self) -> PhysicsModel:
@@ -146,12 +146,6 @@ class Beginnings:
             return np.array([[length ** (j - m) / factorial(j - m) if j >= m else 0.0 for m in orders] for j in orders])
 
         return {name: block_diag(*[block(unknown) for unknown, _ in pairs]) for name, pairs in self.wanted.items()}
-
-
-def _derivative(body: Expr, by: Sequence[str]) -> Expr:
-    for name in by:
-        body = diff(body, Symbol(name, real=True))
-    return body
 
 
 def terms(by: Sequence[str]) -> list[tuple[str, ...]]:

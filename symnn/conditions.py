@@ -83,7 +83,7 @@ class Form:
         moved = dict(zip(language.home, place))
 
         def at_place(expression: Expr, by: Sequence[str]) -> Expr:
-            return substitute(_derivative(expression, by), moved)
+            return substitute(differentiated(expression, by), moved)
 
         terms = [at_place(self.values, letters), self.begun(unknown, letters)]
         for chosen in product((False, True), repeat=len(letters)):
@@ -241,7 +241,8 @@ def form(given: Sequence[Given], ranges: Mapping[str, tuple[float, float]], rim:
     return Form(values, multiplier)
 
 
-def _derivative(expression: Expr, by: Sequence[str]) -> Expr:
+def differentiated(expression: Expr, by: Sequence[str]) -> Expr:
+    """The derivative by some inputs, one after the other."""
     for name in by:
         expression = diff(expression, Symbol(name, real=True))
     return expression

@@ -4,8 +4,9 @@ import difflib
 import gc
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -77,15 +78,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"comparison: {len(recorded)} tables, worst {ulp:.3g} ULP, {row}")
 
 
-@pytest.fixture(autouse=True)
-def _tier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has tests that are marked ``values`` compiled in the quick tier, unless they are slow.
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Has tests that are marked ``values``, and their fixtures, compiled in the quick tier, unless they are slow.
 
     The bits are the same, as test_nodes tells, and LLVM takes a third of the time. The slow suite, and all that is not
     marked, has the full tier.
     """
-    if request.node.get_closest_marker("values") and not request.node.get_closest_marker("slow"):
-        monkeypatch.setitem(codegen.compile.__kwdefaults__, "tier", "quick")
+    quick = item.get_closest_marker("values") and not item.get_closest_marker("slow")
+    with patch.dict(codegen.compile.__kwdefaults__, {"tier": "quick"} if quick else {}):
+        return (yield)
 
 
 @pytest.fixture

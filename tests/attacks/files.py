@@ -37,7 +37,7 @@ def mutated(data, chance):
     return bytes(data)
 
 def attack(files, read, tries, seed, mutate=mutated, crafted={}):
-    # What is crafted comes first, each once, and may say what has to be called when it was read.
+    # What is crafted is every other one, each once, and may say what has to be called when it was read.
     # Whoever takes more than that is told so by the system, and says so with a MemoryError.
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     limit = taken + MEGABYTES * 1_000_000
@@ -50,8 +50,8 @@ def attack(files, read, tries, seed, mutate=mutated, crafted={}):
         for number in range(tries):
             name = chance.choice(list(files))
             path, let_go, allowed = Path(folder, name), None, SECONDS
-            if number < len(crafted):
-                name = list(crafted)[number]
+            if number % 2 == 0 and number // 2 < len(crafted):
+                name = list(crafted)[number // 2]
                 path = Path(folder, f"{number}-{name}")
                 let_go = crafted[name](path)
             else:

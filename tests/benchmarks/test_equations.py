@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import pytest
@@ -12,17 +12,22 @@ from tests.benchmarks import spectral
 from tests.benchmarks.equations import SPECS, TARGETS, Run, relative
 
 
+@cache
+def problem(name: str) -> symnn.Physics:
+    return symnn.Physics.from_spec(SPECS / f"{name}.yaml")
+
+
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_every_target_has_a_spec_of_its_inputs(target: object) -> None:
     assert target in TARGETS
-    physics = symnn.Physics.from_spec(SPECS / f"{target.name}.yaml")  # type: ignore[attr-defined]
+    physics = problem(target.name)  # type: ignore[attr-defined]
     assert physics.parameter_count <= 2100
     assert physics.spec is not None
 
 
-@pytest.mark.parametrize("path", sorted(SPECS.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_spec_is_a_problem(path: Path) -> None:
-    assert symnn.Physics.from_spec(path).residuals
+@pytest.mark.parametrize("name", sorted(path.stem for path in SPECS.glob("*.yaml")))
+def test_every_spec_is_a_problem(name: str) -> None:
+    assert problem(name).residuals
 
 
 SPECIFIED = [target for target in TARGETS if "\nsolution:" in (SPECS / f"{target.name}.yaml").read_text()]
@@ -30,7 +35,7 @@ SPECIFIED = [target for target in TARGETS if "\nsolution:" in (SPECS / f"{target
 
 @pytest.mark.parametrize("target", SPECIFIED, ids=lambda target: target.name)
 def test_the_solution_of_a_spec_is_the_reference(target: object) -> None:
-    physics = symnn.Physics.from_spec(SPECS / f"{target.name}.yaml")  # type: ignore[attr-defined]
+    physics = problem(target.name)  # type: ignore[attr-defined]
     points, exact = target.reference()  # type: ignore[attr-defined]
     assert physics.solution(points)["u"] == pytest.approx(exact, abs=1e-14)
 

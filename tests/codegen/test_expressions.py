@@ -621,12 +621,9 @@ REAL_ALTHOUGH_WRITTEN_WITH_I = {
 @pytest.mark.parametrize("name", REAL_ALTHOUGH_WRITTEN_WITH_I)
 def test_what_is_real_for_real_symbols_is_admitted(name: str) -> None:
     written, expected = REAL_ALTHOUGH_WRITTEN_WITH_I[name]
-    found, wanted = (
-        codegen.compile(codegen.gradient(from_expressions({"e": e}, [a, b]), "e"), emitter="numba", cache=False)(
-            0.3, 0.7
-        )
-        for e in (written, expected)
-    )
+    both = [codegen.gradient(from_expressions({"e": e}, [a, b]), "e") for e in (written, expected)]
+    values = [evaluate(graph, {"a": 0.3, "b": 0.7}) for graph in both]
+    found, wanted = ([float(at[output]) for output in ("e", "de/da", "de/db")] for at in values)
     assert found == pytest.approx(wanted, rel=1e-14)
 
 

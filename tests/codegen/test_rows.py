@@ -167,7 +167,7 @@ def test_a_target_is_a_module_and_a_row(monkeypatch: pytest.MonkeyPatch, tmp_pat
     outline.ABOUT, outline.LANGUAGE, outline.function = "Write an outline of a graph.", "outlines", CFunction
     outline.refused = lambda node: "tan" if isinstance(node, tan) else None
     outline.files = lambda found, notes: {f"{found.name}.txt": "\n".join(map(str, found.program.graph.equations))}
-    outline.tests = lambda found, values, expected: {"values.txt": f"{values['a']} {expected['e']}"}
+    outline.trial = lambda found, values, expected: {"values.txt": f"{values['a']} {expected['e']}"}
     monkeypatch.setitem(sys.modules, "outline", outline)
     monkeypatch.setitem(export.TARGETS, "outline", export.Written("outline"))  # type: ignore[arg-type]
     write, a = export.writer("outline"), symbols("a")

@@ -427,7 +427,7 @@ def test_steps_give_every_iris_the_class_that_the_checkpoint_predicts(tmp_path: 
     values = {**samples[0], "x": np.concatenate([sample["x"] for sample in samples])}
     del values["y"]
     np.testing.assert_array_equal(evaluate(trained.network.forward_graph, values)["output"].argmax(axis=1), predicted)
-    for row, kind in zip(given[::50], predicted[::50], strict=True):
+    for row, kind in zip(given[::75], predicted[::75], strict=True):
         shown = invoke("steps", tmp_path / "s.yaml", "--input", row, "--label", 0, "--weights", weights)
         assert shown.startswith("x is standardised as in training")
         outputs = re.findall(r"^ *output\[0,\d\] = .* = (\S+)$", shown, re.MULTILINE)

@@ -54,7 +54,7 @@ LAYERS = noise(0.1), dense(3, bias=False), batch_norm(), dropout(0.3), dense(2)
 DRAWN = Network(2, LAYERS, "softmax_cross_entropy")
 
 
-@pytest.mark.parametrize("network", [NETWORK, DRAWN])
+@pytest.mark.parametrize("network", [pytest.param(NETWORK, marks=pytest.mark.slow), DRAWN])
 def test_a_member_is_the_network_trained_alone(network: Network) -> None:
     """With its own seed, random numbers, averages and learning rate, on the same rows in the same order."""
     settings = {"epochs": 3, "batch_size": 16, "optimiser": "adam"}

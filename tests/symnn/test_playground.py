@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cache
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -35,18 +36,20 @@ from tests.browser import Page, browser, executable
 SPEC = {"inputs": 2, "layers": [{"dense": 3, "activation": "tanh"}, {"dense": 2}], "loss": "softmax_cross_entropy"}
 
 
-def few(*names: str) -> Any:
-    """Two presets and one fit are enough of a page, or those that are named."""
-    presets = {name: module.PRESETS[name] for name in names or ("circle", "curve")}
-    return patch.multiple(module, PRESETS=presets, CAPACITY=(2,))
+MADE = {name: cache(getattr(module, name).__wrapped__) for name in ("embedded", "quick")}
+"""The code of few presets, made once for all pages here, and of no other page."""
+
+
+def few() -> Any:
+    """Two presets and one fit are enough of a page."""
+    presets = {name: module.PRESETS[name] for name in ("circle", "curve")}
+    return patch.multiple(module, PRESETS=presets, CAPACITY=(2,), **MADE)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    module.embedded.cache_clear()
     with few():
         found = Server(module.playground(server=True))
-    module.embedded.cache_clear()
     with found:
         threading.Thread(target=found.serve_forever, args=(0.02,), daemon=True).start()
         yield found
@@ -284,12 +287,8 @@ WALKED = (
 @pytest.mark.skipif(linker.linker() is None, reason="there is no linker for WebAssembly")
 @pytest.mark.parametrize("served", [True, False])
 def test_webassembly_takes_over_and_goes_the_same_way(window: Page, tmp_path: Path, served: bool) -> None:
-    for found in (module.embedded, module.quick):
-        found.cache_clear()
     with few():
         text = module.playground(server=served, webassembly=True)
-    for found in (module.embedded, module.quick):
-        found.cache_clear()
     (tmp_path / "play.html").write_text(text, encoding="utf-8")
     with Server(text) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -650,10 +649,8 @@ def test_paper_is_light_and_so_are_the_maps_on_it(window: Page, server: Server) 
 @needs_browser
 def test_a_page_without_a_server_asks_for_nothing_and_says_so(window: Page, tmp_path: Path) -> None:
     path = tmp_path / "play.html"
-    module.embedded.cache_clear()
-    with few("circle"):
+    with few():
         path.write_text(module.playground(), encoding="utf-8")
-    module.embedded.cache_clear()
     window.events.clear()
     window.open(path)
     assert "connect-src" not in path.read_text()

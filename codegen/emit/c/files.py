@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from codegen.emit.c import module, selftest
 from codegen.emit.c.dialect import refused
 from codegen.emit.c.function import CFunction
 
-__all__ = ["ABOUT", "LANGUAGE", "files", "function", "refused", "tests"]
+__all__ = ["ABOUT", "LANGUAGE", "files", "function", "refused", "trial"]
 
 ABOUT = """\
 Write a graph as one C99 function, ``name.c`` and ``name.h``; gives the paths of the files.
@@ -59,10 +59,10 @@ def files(found: CFunction, notes: Sequence[str]) -> dict[str, str | bytes]:
     }
 
 
-def tests(
-    found: CFunction, values: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
+def trial(
+    found: CFunction,
+    values: Mapping[str, np.ndarray],
+    expected: Mapping[str, np.ndarray],
+    cmake: Callable[[str], str] = selftest.cmake,
 ) -> dict[str, str | bytes]:
-    return {
-        f"{found.name}_test.c": selftest.program(found, values, expected),
-        "CMakeLists.txt": selftest.cmake(found.name),
-    }
+    return {f"{found.name}_test.c": selftest.program(found, values, expected), "CMakeLists.txt": cmake(found.name)}

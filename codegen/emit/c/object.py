@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 
-import numpy as np
-
+from codegen.emit.c import files as files_of_c
 from codegen.emit.c import module, selftest
 from codegen.emit.c.function import CFunction
 
@@ -32,17 +32,9 @@ that has no vector form.
 """
 
 function = CFunction
+trial = partial(files_of_c.trial, cmake=selftest.cmake_object)
 
 
 def files(found: CFunction, notes: Sequence[str], code: bytes, triple: str) -> dict[str, str | bytes]:
     said = f"machine code for {triple}; it calls at most libm, memcpy, memset and what compilers there call"
     return {f"{found.name}.h": module.header(found.name, [found], [said, *notes]), f"{found.name}.o": code}
-
-
-def tests(
-    found: CFunction, values: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
-) -> dict[str, str | bytes]:
-    return {
-        f"{found.name}_test.c": selftest.program(found, values, expected),
-        "CMakeLists.txt": selftest.cmake_object(found.name),
-    }

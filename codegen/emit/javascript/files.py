@@ -17,7 +17,7 @@ from codegen.errors import EmitError
 from codegen.schedule.program import Program
 from codegen.walk import Extent
 
-__all__ = ["ABOUT", "LANGUAGE", "files", "function", "named", "refused", "tests"]
+__all__ = ["ABOUT", "LANGUAGE", "files", "function", "named", "refused", "trial"]
 
 ABOUT = """\
 Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.
@@ -77,7 +77,7 @@ def files(found: JavaScriptFunction, notes: Sequence[str]) -> dict[str, str | by
     return {f"{found.name}.mjs": module(found, notes)}
 
 
-def tests(
+def trial(
     found: JavaScriptFunction, values: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
 ) -> dict[str, str | bytes]:
     return {f"{found.name}_test.mjs": self_test(found, values, expected)}
