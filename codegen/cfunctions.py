@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from ctypes import c_void_p
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from codegen.cached import cached_property
 from codegen.compiler import compile
@@ -31,6 +34,7 @@ class CFunc:
     signature: Signature
     function: CompiledFunction
     held: object = field(repr=False)
+    structs: Mapping[str, np.dtype[Any]] = field(default_factory=dict)
 
     @cached_property
     def ctypes(self) -> Any:
@@ -46,10 +50,29 @@ class CFunc:
 
         return LowLevelCallable(self.ctypes)
 
+    def with_user_data(self, data: np.ndarray) -> Any:
+        """The same with the struct that it is called with: one element of its dtype, read anew at each call.
+
+        Raises :class:`EmitError` for another array than one element of the dtype of the only struct.
+        """
+        from scipy import LowLevelCallable
+
+        wanted = [*self.structs.values()]
+        fits = isinstance(data, np.ndarray) and len(wanted) == 1 and data.dtype == wanted[0] and data.size == 1
+        if not fits:
+            expected = f"one element of {wanted[0]}" if len(wanted) == 1 else "a function with one struct"
+            raise EmitError(f"user_data: found {getattr(data, 'dtype', type(data))}, expected {expected}")
+        return LowLevelCallable(self.ctypes, data.ctypes.data_as(c_void_p))
+
 
 @compiling()
 def cfunc(
-    graph: Graph, signature: str, *, pack: Mapping[str, str | Sequence[str]] | None = None, dtype: str = "float64"
+    graph: Graph,
+    signature: str,
+    *,
+    pack: Mapping[str, str | Sequence[str]] | None = None,
+    structs: Mapping[str, Any] | None = None,
+    dtype: str = "float64",
 ) -> CFunc:
     """The graph as a C function of this signature.
 
@@ -60,6 +83,11 @@ def cfunc(
     lays inputs or outputs end to end in one array, as for :func:`codegen.compile`. A function that returns ``double``
     returns the scalar output, which has no parameter; one that returns ``int`` returns 1, and 0 if an integer is out of
     its range. A result whose address is NULL is not wanted.
+
+    ``structs`` says what a pointer is the address of, ``void *user_data`` or ``Parameters *p``: a dtype of NumPy with
+    named fields, as Numba's records and structured arrays have it, or a structure of ctypes. A field is then what has
+    its name, as a parameter is: a number, an array of a fixed shape, or the place of a result. The address must not be
+    NULL.
 
     =====================================================================  =========================================
     ``double (int n, double *xx)``                                         SciPy's quad, dblquad and nquad
@@ -78,14 +106,20 @@ def cfunc(
     >>> f = cfunc(area, "double (int n, double *xx)", pack={"xx": ["y", "x", "a"]})
     >>> round(dblquad(f.low_level_callable, 0, 2, 0, 1, args=(3.0,))[0], 12)  # 3 · ½·2² · ⅓
     2.0
+    >>> from scipy.integrate import quad
+    >>> settings = np.dtype([("count", np.int32), ("a", np.float64), ("y", np.float64)], align=True)
+    >>> f = cfunc(area, "double (double x, void *user_data)", structs={"user_data": settings})
+    >>> round(quad(f.with_user_data(np.array((0, 3.0, 2.0), settings)), 0, 1)[0], 12)  # 3 · 2² · ½
+    6.0
     """
     require_graph(graph, EmitError)
-    read = Signature.read(signature)
+    read = Signature.read(signature, structs)
     function = compile(graph, dtype=dtype, pack=pack)
     from codegen.runtime.centry import load_entry  # brings Numba's code generation
 
     address, loaded = load_entry(read, function)
-    return CFunc(address, read, function, (loaded, function.c_function))
+    dtypes = {name: np.dtype(struct) for name, struct in (structs or {}).items()}
+    return CFunc(address, read, function, (loaded, function.c_function), dtypes)
 
 
 __all__ = ["CFunc", "Signature", "cfunc"]

@@ -11,8 +11,8 @@ from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT
 from codegen.errors import EmitError
-from codegen.runtime.csignature import Parameter, Signature
-from codegen.runtime.entry import ALIGNMENT, aligned_memory, called, freed, put, workspace_address
+from codegen.runtime.csignature import Field, Parameter, Signature
+from codegen.runtime.entry import ALIGNMENT, aligned_memory, called, freed, put, workspace_size
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.walk import elements, is_fixed
@@ -55,6 +55,8 @@ class Writer:
         self.function = ir.Function(module, ir.FunctionType(TYPES[signature.returns], types), SYMBOL)
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.given = {p.name: (p, value) for p, value in zip(signature.parameters, self.function.args)}
+        for struct, fields in signature.structs.items():
+            self._open(struct, fields)
 
     def write(self) -> None:
         """Fill the table, call the function, hand on what it returns."""
@@ -69,8 +71,7 @@ class Writer:
         returned = [slot for slot in self.layout.scalars if slot.name not in self.given]
         self._check_results(returned)
         unwanted = self._sizes()
-        workspace = workspace_address(self.code)
-        size = called(builder, workspace, INT, [table]) if workspace else INT(0)
+        size = workspace_size(builder, self.code, table, is_fixed=not self.extents)
         block, memory = aligned_memory(builder, self.module, builder.add(size, INT(sum(unwanted.values()))))
         place = builder.add(builder.ptrtoint(memory, INT), size)
         for number, slot in enumerate(self.layout.arrays, len(self.layout.arguments)):
@@ -87,6 +88,28 @@ class Writer:
                     builder.store(builder.load(builder.gep(results, [INT(number)])), target)
         freed(builder, self.module, block)
         self._return(fits, results, returned)
+
+    def _open(self, struct: str, fields: Mapping[str, Field]) -> None:
+        """What has the name of a field is in the struct: numbers that are read, places of arrays and results."""
+        builder, (_, base) = self.builder, self.given[struct]
+        arrays = {slot.name: slot for slot in (*self.layout.arguments, *self.layout.arrays) if slot.shape}
+        read = {slot.name for slot in self.layout.arguments} | {str(extent) for extent in self.extents}
+        written = {slot.name for slot in self.layout.scalars}
+        for name, field in fields.items():
+            if name not in {*arrays, *read, *written}:
+                continue
+            if name in self.given:
+                raise EmitError(f"structs: {struct}.{name}: found the name {name!r} twice")
+            expected = arrays[name].shape if name in arrays else ()
+            if field.shape != expected:
+                raise EmitError(f"structs: {struct}.{name}: found shape {field.shape}, expected {expected}")
+            place = builder.gep(base, [INT(field.offset)])
+            is_read = name in read and name not in arrays
+            value = place
+            if is_read:
+                value = builder.load(builder.bitcast(place, TYPES[field.type].as_pointer()))
+                value.align = 1  # fields may be packed
+            self.given[name] = Parameter(field.type, not is_read, name), value
 
     def _check_results(self, returned: Sequence[Slot]) -> None:
         expected = 1 if self.signature.returns in ("double", "float") else 0

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from codegen.errors import EmitError
 
@@ -22,7 +24,49 @@ TYPES: Mapping[str, Any] = {
 }
 """Python's types for those of C that a signature may have."""
 _SIGNATURE = re.compile(r"\s*(\w+)\s*\w*\s*\((.*)\)\s*;?\s*", re.DOTALL)
-_PARAMETER = re.compile(r"\s*(?:const\s+)?(\w+)\s*(\*?)\s*(\w+)\s*")
+_PARAMETER = re.compile(r"\s*(?:const\s+)?(?:struct\s+)?(\w+)\s*(\*?)\s*(\w+)\s*")
+FIELDS: Mapping[str, str] = {
+    "float64": "double",
+    "float32": "float",
+    "int32": "int",
+    "uint32": "unsigned",
+    "int64": "int64_t",
+}
+"""The types of C that fields of structs may have, by NumPy's names."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A number, or an array of a shape, so many bytes behind the beginning of a struct."""
+
+    type: str
+    offset: int
+    shape: tuple[int, ...]
+
+
+def fields_of(name: str, struct: Any) -> dict[str, Field]:
+    """Those of a struct, said as a dtype of NumPy with named fields, or as what becomes one: a structure of ctypes.
+
+    >>> fields_of("p", [("a", "f8"), ("w", "f8", 3)])["w"]
+    Field(type='double', offset=8, shape=(3,))
+
+    Raises :class:`EmitError` for what is none, for other types of fields, and for arrays that are not aligned.
+    """
+    try:
+        found = np.dtype(struct)
+    except (TypeError, ValueError) as error:
+        raise EmitError(f"structs: {name}: found {struct!r}, expected a dtype with named fields") from error
+    if found.fields is None:
+        raise EmitError(f"structs: {name}: found {found}, expected a dtype with named fields")
+    fields = {}
+    for own, (dtype, offset, *_) in found.fields.items():
+        base, shape = dtype.subdtype or (dtype, ())
+        if base.name not in FIELDS or not base.isnative:
+            raise EmitError(f"structs: {name}.{own}: found {base}, expected one of {', '.join(FIELDS)}")
+        if shape and offset % base.itemsize:
+            raise EmitError(f"structs: {name}.{own}: found an array at byte {offset}, expected np.dtype(…, align=True)")
+        fields[own] = Field(FIELDS[base.name], offset, shape)
+    return fields
 
 
 @dataclass(frozen=True)
@@ -45,9 +89,11 @@ class Signature:
     text: str
     returns: str
     parameters: tuple[Parameter, ...]
+    structs: Mapping[str, Mapping[str, Field]] = field(default_factory=dict)
+    """The fields of what parameters are addresses of."""
 
     @classmethod
-    def read(cls, text: str) -> Signature:
+    def read(cls, text: str, structs: Mapping[str, Any] | None = None) -> Signature:
         """Raises :class:`EmitError` for what is no signature of known types."""
         match = _SIGNATURE.fullmatch(text)
         if match is None:
@@ -58,17 +104,21 @@ class Signature:
             if parameter is None:
                 raise EmitError(f"signature: found the parameter {part.strip()!r}, expected a type and a name")
         parameters = tuple(Parameter(m[1], bool(m[2]), m[3]) for _, m in found if m)
-        for kind in (match[1], *(p.type for p in parameters)):
+        fields = {name: fields_of(name, struct) for name, struct in (structs or {}).items()}
+        pointers = {p.name for p in parameters if p.pointer}
+        if beside := [name for name in fields if name not in pointers]:
+            raise EmitError(f"structs: found {beside[0]!r}, which is no parameter that {text!r} has a pointer for")
+        for kind in (match[1], *(p.type for p in parameters if p.name not in fields)):
             if kind not in TYPES:
-                raise EmitError(f"signature: found the type {kind!r}, expected one of {', '.join(TYPES)}")
-        return cls(text, match[1], parameters)
+                raise EmitError(f"signature: found the type {kind!r}, expected one of {', '.join(TYPES)}, or structs=")
+        return cls(text, match[1], parameters, fields)
 
     @property
     def ctypes(self) -> Any:
         """The type of functions of the signature."""
 
         def of(parameter: Parameter) -> Any:
-            found = TYPES[parameter.type]
+            found = None if parameter.name in self.structs else TYPES[parameter.type]
             if not parameter.pointer:
                 return found
             return ctypes.c_void_p if found is None else ctypes.POINTER(found)

@@ -15,7 +15,7 @@ from codegen.emit.control import constant_bytes, counted, value_on_stack
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT, length
-from codegen.runtime.entry import aligned_memory, called, freed, put, workspace_address
+from codegen.runtime.entry import aligned_memory, called, freed, put, workspace_size
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import compile_module, load_object
@@ -99,8 +99,7 @@ class _Writer:
         for number, (slot, buffer) in enumerate(zip(slots, buffers)):
             if slot.shape:
                 put(builder, table, number, self._word(buffer, Buffer.DATA))
-        workspace = workspace_address(self.code)
-        size = called(builder, workspace, INT, [table]) if workspace else INT(0)
+        size = workspace_size(builder, self.code, table, is_fixed=not self.extents)
         block, memory = aligned_memory(builder, self.module, size)
         error = value_on_stack(builder, ir.Constant(BYTE, None))
         with counted(builder, batch) as (row, end):

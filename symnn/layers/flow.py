@@ -29,7 +29,7 @@ from symnn.layers.concatenate import joined, joined_shape
 from symnn.layers.layer import Layer, unbounded_after
 from symnn.layers.node import Node
 from symnn.layers.writing import Place, Value
-from symnn.shapes import Shape, described, extents, input_shape, names
+from symnn.shapes import Axis, Shape, described, extents, input_shape, names
 
 
 class Flow(Layer):
@@ -84,7 +84,8 @@ class Flow(Layer):
             elif sources:
                 if any((names(one), extents(one)) != (names(sources[0]), extents(sources[0])) for one in sources):
                     raise FieldError(f"found the sum of values of shapes {' and '.join(map(described, sources))}")
-                found[node] = tuple(sources[0])
+                # What is added up has one index for each axis, also where several were made that one.
+                found[node] = tuple(Axis(axis.name, axis.extent) for axis in sources[0])
             else:
                 found[node] = input_shape(node.inputs)
         return found

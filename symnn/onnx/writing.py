@@ -51,6 +51,8 @@ class Writer:
         self._variables: dict[int, Variable] = {}
         self.stem = "v"
         """What the vertices of the operator at hand are called."""
+        self.parts: dict[Value, tuple[Array, ...]] = {}
+        """What stands side by side on the last axis of integers, one place each, to be read as what it is."""
         self._steps: Axis = ()
         """The indices of the steps of the Scans at hand, which what is written may depend on beside its axes."""
 

@@ -112,3 +112,69 @@ def test_a_signature_that_does_not_fit_is_refused(signature: str, message: str) 
 def test_a_length_needs_a_parameter() -> None:
     with pytest.raises(EmitError, match="has no parameter for the length 'n'"):
         cfunc(ENERGY, "double (double *line)")
+
+
+SETTINGS = np.dtype([("count", np.int32), ("a", np.float64), ("weights", np.float64, 3), ("f", np.float64)], align=True)
+W, J = Variable("weights", (3,)), Index("j", 3)
+SCALED = Graph(
+    (Variable("x"), Variable("a"), W),
+    (Equation(Variable("f").symbol, Variable("a").symbol * Variable("x").symbol * W[J], Reduction.SUM, (J,)),),
+    ("f",),
+)
+
+
+def test_fields_of_a_struct_are_parameters() -> None:
+    f = cfunc(SCALED, "double (double x, void *user_data)", structs={"user_data": SETTINGS[["a", "weights"]]})
+    data = np.array((2.0, [1.0, 2.0, 3.0]), SETTINGS[["a", "weights"]])
+    assert quad(f.with_user_data(data), 0, 1)[0] == pytest.approx(6, rel=1e-12)
+    data["a"] = 4.0  # read at each call
+    assert quad(f.with_user_data(data), 0, 1)[0] == pytest.approx(12, rel=1e-12)
+    with pytest.raises(EmitError, match="user_data: found float64, expected one element of"):
+        f.with_user_data(np.ones(1))
+
+
+def test_results_are_written_into_a_struct_of_c() -> None:
+    class Settings(ctypes.Structure):
+        _fields_ = (
+            ("count", ctypes.c_int),
+            ("a", ctypes.c_double),
+            ("weights", 3 * ctypes.c_double),
+            ("f", ctypes.c_double),
+        )
+
+    f = cfunc(SCALED, "int (const struct Settings *p, double x)", structs={"p": Settings})
+    settings = Settings(7, 2.0, (1.0, 2.0, 3.0), 0.0)
+    assert f.ctypes(ctypes.addressof(settings), 5.0) == 1
+    assert (settings.count, settings.a, settings.f) == (7, 2.0, 60.0)
+
+
+def test_an_objective_with_user_data_has_the_signature_of_nlopt() -> None:
+    graph = codegen.gradient(codegen.from_expressions({"f": a * x**2 + y}, [x, y, a]), "f", ["x", "y"])
+    pack = {"x": ["x", "y"], "grad": list(graph.outputs[1:])}
+    signature = "double (unsigned n, const double *x, double *grad, void *data)"
+    f = cfunc(graph, signature, pack=pack, structs={"data": [("skipped", "f4"), ("a", "f8")]})  # not aligned
+    at, slopes, data = np.array([2.0, 3.0]), np.empty(2), np.array([(0, 5.0)], [("skipped", "f4"), ("a", "f8")])
+    assert f.ctypes(2, pointer(at), pointer(slopes), data.ctypes.data) == 23.0
+    np.testing.assert_array_equal(slopes, [20.0, 1.0])
+
+
+STRUCTS: list[tuple[str, Any, str]] = [
+    (
+        "double (double x, void *p)",
+        {"p": [("a", "f8"), ("weights", "f8", 2)]},
+        r"p.weights: found shape \(2,\), expected \(3,\)",
+    ),
+    ("double (double x, void *p)", {"p": [("a", "f8")]}, "no parameter for the array 'weights'"),
+    ("double (double x, void *p)", {"p": [("a", "U4")]}, "p.a: found <U4, expected one of float64"),
+    ("double (double x, void *p)", {"p": [("b", "f4"), ("weights", "f8", 3)]}, "an array at byte 4, expected np.dtype"),
+    ("double (double x, double a, void *p)", {"p": [("a", "f8")]}, "p.a: found the name 'a' twice"),
+    ("double (double x, void *p)", {"q": [("a", "f8")]}, "found 'q', which is no parameter"),
+    ("double (double x, void *p)", {"p": "f8"}, "p: found float64, expected a dtype with named fields"),
+    ("double (double x, Settings *p)", {}, "found the type 'Settings'"),
+]
+
+
+@pytest.mark.parametrize(("signature", "structs", "message"), STRUCTS)
+def test_structs_that_do_not_fit(signature: str, structs: Any, message: str) -> None:
+    with pytest.raises(EmitError, match=message):
+        cfunc(SCALED, signature, structs=structs)

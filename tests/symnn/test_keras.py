@@ -50,6 +50,13 @@ def image_beside_numbers() -> Any:
     return keras.Model([image, numbers], L.Dense(2)(both))
 
 
+def images_added() -> Any:
+    """What is added up has been flattened: the weights behind it are in the order of its places."""
+    image = keras.Input((4, 3, 2), name="image")
+    both = L.Add()([L.Flatten()(L.Conv2D(2, 3, padding="same")(image)), L.Flatten()(image)])
+    return keras.Model(image, L.Dense(3)(L.BatchNormalization()(L.LayerNormalization()(both))))
+
+
 MODELS = {
     "dense": sequential((3,), lambda: L.Dense(4, activation="gelu"), lambda: L.Dense(2, use_bias=False)),
     "batch": sequential((3,), lambda: L.Dense(4), L.BatchNormalization, lambda: L.Dense(2, activation="softmax")),
@@ -121,6 +128,14 @@ def test_several_inputs_predict_the_same_here(tmp_path: Path) -> None:
     expected = keras.ops.convert_to_numpy(model([image.astype(np.float32), numbers.astype(np.float32)]))
     found = load(tmp_path / "a.keras").evaluated({"image": channels_first(image), "numbers": numbers})
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+
+
+def test_flattened_images_are_added(tmp_path: Path) -> None:
+    model = randomised(images_added())
+    model.save(tmp_path / "a.keras")
+    image = np.random.default_rng(1).normal(size=(4, 4, 3, 2)).astype(np.float32)
+    found = load(tmp_path / "a.keras").evaluated({"image": channels_first(image)})
+    np.testing.assert_allclose(found, keras.ops.convert_to_numpy(model(image)), rtol=2e-5, atol=2e-6)
 
 
 def files(model: Any, folder: Path) -> Path:

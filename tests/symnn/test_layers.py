@@ -447,6 +447,21 @@ def test_several_inputs_are_arrays_by_name_each_scaled_and_split_as_rows() -> No
         result.predict({"left": x["left"], "code": np.full((40, 1), 7)})
 
 
+def test_what_has_been_flattened_is_added() -> None:
+    """Its axes are one from there on, for layers that hold something of each feature."""
+    left, right = symnn.inputs(left=(2, 1, 2), right=(2, 1, 2))
+    both = symnn.flatten()(left) + symnn.flatten()(right)
+    network = Network.of(symnn.dense(1)(symnn.layer_norm()(both)), "huber")
+    x = np.random.default_rng(0).normal(size=(2, 3, 2, 1, 2))
+    theta = network.initial_parameters(0)
+    values = {**network.unmerged(theta), "left": x[0], "right": x[1]}
+    flat = x.sum(0).reshape(3, 4)
+    normal = (flat - flat.mean(1, keepdims=True)) / np.sqrt(flat.var(1, keepdims=True) + 1e-5)
+    found = network.split(theta)
+    expected = normal @ found["W2"].T + found["b2"]
+    np.testing.assert_allclose(evaluate(network.forward_graph, values)["output"], expected, rtol=1e-12)
+
+
 MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.inputs(y=3), "inputs: found the name 'y', expected another one"),
     (lambda: symnn.inputs(x=0), "inputs: x: expected a number of at least 1, found 0"),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from codegen import gradient
+from codegen import compile, gradient
 from codegen.numeric import evaluate
 
 onnx = pytest.importorskip("onnx")
@@ -33,15 +33,18 @@ def model_of(
     outputs: list[str],
     version: int = 18,
 ) -> Any:
-    """A model with float32 inputs."""
+    """A model with float32 inputs, but "at", which are integers."""
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
+        [
+            helper.make_tensor_value_info(name, TensorProto.INT64 if name == "at" else TensorProto.FLOAT, shape)
+            for name, shape in inputs.items()
+        ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()],
     )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)])
 
 
 def dense() -> Any:
@@ -98,6 +101,89 @@ def test_elements_are_gathered_where_the_indices_say(tmp_path: Path) -> None:
         onnx.save(model_of([node], {"x": shape}, {"at": at}, ["y"]), tmp_path / "a.onnx")
         with pytest.raises(OnnxError):
             load(tmp_path / "a.onnx")
+
+
+X, NAN = np.arange(1, 7, dtype=np.float32).reshape(2, 3), float("nan")
+AT_DATA = [
+    # what is read at integers of a call: these may be counted from the end, and beyond both ends there is nan
+    ("Gather", {"axis": 1}, {"x": ["n", 3], "at": ["m"]}, (X, [0, -1, 3]), [[1, 3, NAN], [4, 6, NAN]]),
+    ("Gather", {}, {"x": ["n", 3], "at": ["m"]}, (X, [-1, -3]), [[4, 5, 6], [NAN] * 3]),
+    ("GatherElements", {"axis": 1}, {"x": ["n", 3], "at": ["n", 1]}, (X, [[2], [-3]]), [[3], [4]]),
+    ("GatherND", {}, {"x": ["n", 3], "at": ["m", 2]}, (X, [[0, 2], [-1, -2], [2, 0]]), [3, 5, NAN]),
+    ("GatherND", {"batch_dims": 1}, {"x": ["n", 3], "at": ["n", 1]}, (X, [[1], [-1]]), [2, 6]),
+    (
+        "ScatterElements",
+        {"axis": 1, "reduction": "add"},
+        {"x": ["n", 3], "at": ["n", 2], "u": ["n", 2]},
+        (X, [[0, -1], [1, 1]], [[10, 20], [30, 40]]),
+        [[11, 2, 23], [4, 75, 6]],
+    ),
+    (
+        "ScatterElements",  # two updates of one place, and one of none
+        {"axis": 1},
+        {"x": ["n", 3], "at": ["n", 2], "u": ["n", 2]},
+        (X, [[0, 1], [1, 1]], [[10, 20], [30, 40]]),
+        [[10, 20, 3], [4, NAN, 6]],
+    ),
+    (
+        "ScatterND",
+        {"reduction": "max"},
+        {"x": [2, 3], "at": ["m", 1], "u": ["m", 3]},
+        (X, [[-1], [1]], [[9, 0, 0], [0, 9, 0]]),
+        [[1, 2, 3], [9, 9, 6]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("operator", "attributes", "shapes", "given", "expected"), AT_DATA)
+def test_integers_of_a_call_say_where(operator: str, attributes: Any, shapes: Any, given: Any, expected: Any) -> None:
+    node = helper.make_node(operator, [*shapes], ["y"], **attributes)
+    np.testing.assert_array_equal(read(model_of([node], shapes, {}, ["y"]))(*map(np.array, given)), expected)
+
+
+def test_what_is_read_at_integers_is_differentiated() -> None:
+    nodes = [
+        helper.make_node("Gather", ["x", "at"], ["part"], axis=1),
+        helper.make_node("ReduceSumSquare", ["part"], ["loss"], keepdims=0),
+    ]
+    graph = gradient(read(model_of(nodes, {"x": ["n", 3], "at": [3]}, {}, ["loss"])).graph, "loss", ["x"])
+    slopes = compile(graph)(X, np.array([0, -1, -1]))[1]
+    np.testing.assert_array_equal(slopes, [[2, 0, 12], [8, 0, 24]])
+
+
+def test_rows_of_a_table_are_checked() -> None:
+    nodes = [helper.make_node("Gather", ["W", "at"], ["y"])]
+    found = read(model_of(nodes, {"at": ["m"]}, {"W": X}, ["y"]))
+    np.testing.assert_array_equal(found(np.array([1, 0])), X[::-1])
+    with pytest.raises(ValueError, match="'at' must hold integers from 0 to 1, found -1"):
+        found(np.array([0, -1]))
+
+
+OTHERWISE = [
+    ("Concat", {"axis": 0}, ["x", "x"], {}, 18, np.vstack([X, X])),
+    ("OneHot", {}, ["at", "depth", "pair"], {"at": np.array([2, -3]), "depth": np.array(3), "pair": np.array([5, 7])},
+     18, [[5, 5, 7], [7, 5, 5]]),
+    ("TopK", {"axis": 1}, ["x", "k"], {"k": np.array([2])}, 18, [[3, 2], [6, 5]]),
+    ("TopK", {"axis": 1, "largest": 0}, ["x", "k"], {"k": np.array([1])}, 18, [[1], [4]]),
+    ("Resize", {}, ["x", "", "s"], {"s": np.array([1, 2], np.float32)}, 18, np.repeat(X, 2, 1)),
+    ("Resize", {"mode": "linear"}, ["x", "", "s"], {"s": np.array([1, 2], np.float32)}, 18,
+     [[1, 1.25, 1.75, 2.25, 2.75, 3], [4, 4.25, 4.75, 5.25, 5.75, 6]]),
+    ("Resize", {"mode": "cubic"}, ["x", "", "s"], {"s": np.array([1, 1 / 3], np.float32)}, 18, [[2], [5]]),
+    ("Pad", {"mode": "wrap"}, ["x", "p"], {"p": np.array([0, 1, 0, 2])}, 19, X[:, [2, 0, 1, 2, 0, 1]]),
+    ("Add", {"axis": 0, "broadcast": 1}, ["x", "b"], {"b": np.array([10, 20], np.float32)}, 6,
+     [[11, 12, 13], [24, 25, 26]]),
+    ("PRelu", {}, ["x", "slope"], {"slope": np.array([2, 3, 4], np.float32)}, 6, X),
+    ("IsNaN", {}, ["x"], {}, 13, np.zeros((2, 3))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("operator", "attributes", "inputs", "weights", "version", "expected"), OTHERWISE)
+def test_arrays_of_other_sizes_and_of_old_versions(
+    operator: str, attributes: Any, inputs: Any, weights: Any, version: int, expected: Any
+) -> None:
+    node = helper.make_node(operator, inputs, ["y"], **attributes)
+    found = read(model_of([node], {"x": [2 if version < 7 else "n", 3]}, weights, ["y"], version))
+    np.testing.assert_allclose(found(X), expected, rtol=1e-6)
 
 
 def test_places_of_the_largest_and_running_sums_are_compiled(tmp_path: Path) -> None:

@@ -102,17 +102,16 @@ def scaled_tail(
 ) -> tuple[Value, Value]:
     """A tail p(t)/(a + K)·exp(−square) for a ≥ 0 with t = (a − K)/(a + K), as a value times 2^k.
 
-    Gives the value and a word whose low bits are k + offset. What rounding took from the square, the quotient and the
-    product is carried into the exponential; it would add two ULP to the three that remain.
+    Gives the value and a word whose low bits are k + offset. What rounding took from the square and the quotient is
+    carried into the exponential; it would add two ULP to the three that remain.
     """
     inverse = lanes.div(1.0, lanes.add(a, centre))
-    residual = lanes.fma(lanes.neg(inverse), a, lanes.fma(inverse, -centre, 1.0))
-    t = lanes.mul(lanes.sub(a, centre), inverse)
-    factor, factor_low = exact_product(lanes, polynomial_at(lanes, t, coefficients_of(lanes, name)), inverse)
+    excess = lanes.fma(inverse, a, lanes.fma(inverse, centre, -1.0))
+    t = lanes.fma(inverse, -2 * centre, 1.0)
+    factor = lanes.mul(polynomial_at(lanes, t, coefficients_of(lanes, name)), inverse)
     high, low = LN2[lanes.dtype]
     k, word = nearest_multiple(lanes, square, -INVERSE_LN2, offset)
-    # The quotient is in t too: its effect on p(t)/(a + K) is 1 + t·p'(t)/p(t), which is 1.25 − 0.85·t roughly.
-    effect = lanes.mul(residual, lanes.fma(t, -0.85, 1.25))
-    rest = lanes.fma(k, low, lanes.sub(square_low, effect))
+    # The quotient is in t too: its effect on p(t)/(a + K) is 1 − (1 − t)·p'(t)/p(t), which is 1.84 − 1.27·t roughly.
+    rest = lanes.fma(k, low, lanes.fma(excess, lanes.fma(t, -1.27, 1.84), square_low))
     r = lanes.sub(lanes.fma(k, -high, lanes.neg(square)), rest)
-    return lanes.add(lanes.fma(factor, expm1_reduced(lanes, r), factor_low), factor), word
+    return lanes.fma(factor, expm1_reduced(lanes, r), factor), word

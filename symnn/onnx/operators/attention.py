@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from sympy import And, Expr, Integer, Mul, Piecewise, Pow, Rational, exp, tanh
+from sympy import And, Expr, Integer, Mul, Piecewise, Pow, Rational, exp, oo, tanh
 
 from codegen import functions as f
+from codegen.walk import Extent, extent
 from symnn.onnx.arrays import Array, Value, number
+from symnn.onnx.operators.places import gather
 from symnn.onnx.operators.products import contracted
 from symnn.onnx.operators.reductions import largest, softmax, total
 from symnn.onnx.operators.row import Node, Operator, Result
-from symnn.onnx.operators.views import joined
+from symnn.onnx.operators.views import joined, sliced, taken
 from symnn.onnx.writing import shown
 
 UNSEEN = Integer(-(10**30))
@@ -42,8 +45,6 @@ def _attention(
     past_v: Value | None = None,
     counts: Value | None = None,
 ) -> Result:
-    if counts is not None:
-        node.refuse("found nonpad_kv_seqlen, expected a mask in its place")
     writer = node.writer
     query = _heads(node, q, "Q", node["q_num_heads"])
     keys, values = (_heads(node, x, name, node["kv_num_heads"]) for x, name in ((k, "K"), (v, "V")))
@@ -74,9 +75,8 @@ def _attention(
         cap = number(node["softcap"])
         capped = whole.with_body(cap * tanh(whole.body / cap))
     matched, seen = _masked(node, capped, mask)
-    if node["is_causal"]:
-        row, column = (axis[0] if axis else Integer(0) for axis in matched.axes[2:])
-        seen = [*seen, Piecewise((Integer(1), And(column <= row + past)), (Integer(0), True))]
+    if conditions := _seen(node, matched, past, counts):
+        seen = [*seen, Piecewise((Integer(1), And(*conditions)), (Integer(0), True))]
     share = _shares(node, matched, Mul(*seen)) if seen else softmax(node, matched, [3])
     apart = writer.reshaped(writer.settled(share), [shape[0], heads, shape[1] // heads, *share.shape[2:]])
     found = contracted(node, [apart, values], ["bhgqk", "bhke"], list("bhgqe"))
@@ -85,8 +85,29 @@ def _attention(
     if len(given.shape) == 3:
         turned = replace(result, axes=tuple(result.axes[place] for place in (0, 2, 1, 3)))
         result = writer.reshaped(turned, [shape[0], shape[2], shape[1] * _number(node, values.shape[3])])
-    # What is given last depends on a mode, of which the first is the product itself.
-    return [result, keys, values, *([whole] if node["qk_matmul_output_mode"] == 0 else [])]
+    biased = matched.with_body(f.select(Mul(*seen), matched.body, -oo)) if seen else matched
+    stages = (whole, capped, biased, share)
+    if node["qk_matmul_output_mode"] not in range(len(stages)):
+        node.refuse(f"found qk_matmul_output_mode {node['qk_matmul_output_mode']}, expected 0, 1, 2 or 3")
+    return [result, keys, values, stages[node["qk_matmul_output_mode"]]]
+
+
+def _seen(node: Node, scores: Array, past: Extent, counts: Value | None) -> list[Any]:
+    """The conditions under which a row sees a column: no later one, one within a window, one that is there."""
+    row, column = (axis[0] if axis else Integer(0) for axis in scores.axes[2:])
+    here: Expr = row + past
+    found: list[Any] = []
+    if counts is not None:
+        there = node.matched(node.writer.fresh(node.writer.array(counts)), scores.axes[:1])
+        if there.kind != "integer" or past != 0:
+            node.refuse("found nonpad_kv_seqlen that is real, or beside past keys")
+        found = [column <= there.body - 1]
+        here = row + there.body - scores.shape[2]
+    left, right = node["left_window_size"], node["right_window_size"]
+    if min(left, right) < -1:
+        node.refuse(f"found windows of {left} and {right}, expected -1 or more")
+    ahead = [right] * (right >= 0) + [0] * bool(node["is_causal"])
+    return found + [column <= here + n for n in ahead] + [column >= here - left] * (left >= 0)
 
 
 def _shares(node: Node, matched: Array, seen: Expr) -> Array:
@@ -109,8 +130,10 @@ def _masked(node: Node, scores: Array, mask: Value | None) -> tuple[Array, list[
     array = node.writer.array(node.given(mask, "attn_mask"))
     if array.kind == "integer" or len(array.axes) > 4:
         node.refuse(f"found a mask of {array.kind}s of shape {shown(array.shape)}")
-    last = array.shape[-1]
-    if last != scores.shape[-1] and last != 1:
+    last, columns = array.shape[-1], scores.shape[-1]
+    if isinstance(last, int) and isinstance(columns, int) and last < columns:
+        array = _widened(node, array, columns)
+    elif last != columns:
         node.refuse(f"found a mask of shape {shown(array.shape)} for scores of shape {shown(scores.shape)}")
     if array.kind == "boolean":
         axes, (body, where) = node.broadcast([scores, array])
@@ -120,18 +143,69 @@ def _masked(node: Node, scores: Array, mask: Value | None) -> tuple[Array, list[
     return Array(axes, body.body + added.body), [f.step(added.body - UNSEEN)]
 
 
+def _widened(node: Node, mask: Array, columns: int) -> Array:
+    """A mask of fewer columns: of the others none is seen."""
+    mask = node.writer.single(node.writer.settled(mask), len(mask.axes) - 1)
+    *outer, own = mask.axes
+    (index,) = node.writer.axis(columns)
+    inside = index <= (extent(own[0]) if own else 1) - 1
+    body = mask.at({own[0]: index} if own else {}).body
+    unseen = Integer(0) if mask.kind == "boolean" else UNSEEN
+    return Array((*outer, (index,)), Piecewise((body, inside), (unseen, True)), mask.kind)
+
+
+def _rotary(node: Node, x: Value | None, cosines: Value | None, sines: Value | None, at: Value | None = None) -> Result:
+    """Pairs of features turned by angles that grow with the place in the sequence."""
+    given = node.given(x, "input")
+    array = _heads(node, x, "input", node["num_heads"])
+    width = node["rotary_embedding_dim"] or array.shape[3]
+    if not isinstance(width, int) or width % 2 or not 0 < width <= _number(node, array.shape[3]):
+        node.refuse(f"found rotary_embedding_dim {width} of shape {shown(array.shape)}")
+    turned, rest = sliced(node, array, 3, 0, width, 1), width < _number(node, array.shape[3])
+    if node["interleaved"]:
+        pairs = node.writer.reshaped(turned, [*array.shape[:3], width // 2, 2])
+        first, second = (taken(node, pairs, 4, which) for which in (0, 1))
+    else:
+        first, second = (sliced(node, turned, 3, start, start + width // 2, 1) for start in (0, width // 2))
+    second = node.writer.fresh(second)
+    waves = []
+    for table in (cosines, sines):
+        found = node.real(table, "cache") if at is None else gather(node, node.given(table, "cache"), at, 0)
+        if len(found.axes) != 3 or found.shape[2] != width // 2:
+            node.refuse(f"found a cache of shape {shown(found.shape)} for rotary_embedding_dim {width}")
+        waves.append(replace(found, axes=(found.axes[0], (), *found.axes[1:])))
+    axes, (a, b, c, s) = node.broadcast([first, second, *waves])
+    real, imaginary = (
+        node.writer.settled(Array(axes, body))
+        for body in (c.body * a.body - s.body * b.body, s.body * a.body + c.body * b.body)
+    )
+    if node["interleaved"]:
+        parts = [replace(each, axes=(*each.axes, ())) for each in (real, imaginary)]
+        made = node.writer.reshaped(joined(node, parts, 4), [*array.shape[:3], width])
+    else:
+        made = joined(node, [real, imaginary], 3)
+    if rest:
+        made = joined(node, [made, sliced(node, array, 3, width, array.shape[3], 1)], 3)
+    if len(given.shape) == 3:
+        made = node.writer.reshaped(replace(made, axes=tuple(made.axes[place] for place in (0, 2, 1, 3))), given.shape)
+    return made
+
+
 OPERATORS: dict[str, Operator] = {
     "Attention": Operator(
         _attention,
         {
             "is_causal": 0,
             "kv_num_heads": None,
+            "left_window_size": -1,
             "q_num_heads": None,
             "qk_matmul_output_mode": 0,
+            "right_window_size": -1,
             "scale": None,
             "softcap": 0.0,
             "softmax_precision": None,
         },
     ),
+    "RotaryEmbedding": Operator(_rotary, {"interleaved": 0, "num_heads": None, "rotary_embedding_dim": 0}),
 }
 """By their names."""

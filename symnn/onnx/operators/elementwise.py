@@ -20,16 +20,35 @@ from symnn.onnx.operators.row import Fold, Node, Operator, Result
 HALF = Rational(1, 2)
 
 
-def formula(of: Callable[..., Expr], fold: Fold | None = None, **defaults: Any) -> Operator:
+BROADCAST = {"axis": None, "broadcast": 0}
+"""Before version 7 of the standard: whether the second of two arrays is repeated, and from which axis on it lies."""
+
+
+def _laid(node: Node, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
+    """Two arrays as that standard lays them beside each other: the last axes of both, or those from one on."""
+    first = node.attributes.get("axis")
+    if first is None or len(inputs) != 2 or node.opset > 6:
+        if node.opset > 6 and (first is not None or node.attributes.get("broadcast")):
+            node.refuse("found axis or broadcast, which are from before version 7 of the standard")
+        return inputs
+    one, other = (node.writer.array(node.given(value, "input")) for value in inputs)
+    behind = len(one.axes) - node.axis(first, max(1, len(one.axes))) - len(other.axes)
+    if behind < 0:
+        node.refuse(f"found an array of {len(other.axes)} axes from axis {first} on of one of {len(one.axes)}")
+    return one, replace(other, axes=(*other.axes, *((),) * behind))
+
+
+def formula(of: Callable[..., Expr], fold: Fold | None = None, laid: bool = False, **defaults: Any) -> Operator:
     """A function of real numbers; its attributes are further arguments. What folds is one of places too."""
 
     def write(node: Node, *inputs: Value | None) -> Result:
+        inputs = tuple(_laid(node, inputs))
         if fold is not None and inputs and all(value is not None and value.kind == "integer" for value in inputs):
             return _of_places(node, fold, [node.given(value, "input") for value in inputs])
         axes, arrays = node.broadcast([node.real(value) for value in inputs])
         return Array(axes, _plain(node, of(*(a.body for a in arrays), *(number(node[name]) for name in defaults))))
 
-    return Operator(write, defaults, fold)
+    return Operator(write, {**defaults, **(BROADCAST if laid else {})}, fold)
 
 
 def _of_places(node: Node, fold: Fold, values: Sequence[Value]) -> Array:
@@ -49,9 +68,10 @@ def _plain(node: Node, body: Expr) -> Expr:
     return number(value) if isfinite(value) else node.refuse(f"found a constant that is {value}")
 
 
-def together(of: Callable[..., Expr], fold: Callable[[Any, Any], Any] | None = None) -> Operator:
+def together(of: Callable[..., Expr], fold: Callable[[Any, Any], Any] | None = None, laid: bool = False) -> Operator:
     """A function of any number of real numbers."""
-    return formula(lambda *arguments: of(*arguments), None if fold is None else lambda _, *given: reduce(fold, given))
+    folded = None if fold is None else lambda _, *given: reduce(fold, given)
+    return formula(lambda *arguments: of(*arguments), folded, laid)
 
 
 def comparison(of: Callable[[Expr, Expr], Expr], fold: Callable[[Any, Any], Any]) -> Operator:
@@ -73,26 +93,26 @@ def comparison(of: Callable[[Expr, Expr], Expr], fold: Callable[[Any, Any], Any]
         return None if None in found.ravel().tolist() else found.astype(bool)
 
     def write(node: Node, *inputs: Value | None) -> Result:
-        one, other = (node.given(value, "input") for value in inputs)
+        one, other = (node.given(value, "input") for value in _laid(node, inputs))
         if one.kind != other.kind:
             node.refuse(f"found a {one.kind} and a {other.kind} array, expected two of a kind")
         axes, (a, b) = node.broadcast([node.writer.array(value) for value in (one, other)])
         return Array(axes, of(a.body, b.body), "boolean")
 
-    return Operator(write, {}, lambda _, a, b: folded(a, b))
+    return Operator(write, BROADCAST, lambda _, a, b: folded(a, b))
 
 
 def logical(of: Callable[..., Expr], fold: Callable[..., Any]) -> Operator:
     """A function of booleans."""
 
     def write(node: Node, *inputs: Value | None) -> Result:
-        found = [node.given(value, "input") for value in inputs]
+        found = [node.given(value, "input") for value in _laid(node, inputs)]
         if any(value.kind != "boolean" for value in found):
             node.refuse(f"found {', '.join(value.kind for value in found)}, expected booleans")
         axes, arrays = node.broadcast([node.writer.array(value) for value in found])
         return Array(axes, of(*(array.body for array in arrays)), "boolean")
 
-    return Operator(write, {}, lambda _, *given: fold(*given))
+    return Operator(write, BROADCAST, lambda _, *given: fold(*given))
 
 
 def _above(a: Expr, b: Expr) -> Expr:
@@ -131,13 +151,16 @@ def _quotient(a: Any, b: Any) -> Any:
 
 
 def _power(node: Node, base: Value | None, exponent: Value | None) -> Result:
+    base, exponent = _laid(node, (base, exponent))
     found = node.given(exponent, "exponent")
+    if found.kind == "integer" and isinstance(found, Array):
+        found = replace(found, kind="real")
     if isinstance(found, Known) and found.values.size == 1:
         x = node.real(base)
         axes, (x, _) = node.broadcast([x, node.writer.constant(0, (1,) * len(found.shape))])
         y = Array((), number(float(found.values.ravel()[0])))
     else:
-        axes, (x, y) = node.broadcast([node.real(base), node.real(exponent, "exponent")])
+        axes, (x, y) = node.broadcast([node.real(base), node.real(found, "exponent")])
     if x.body.is_number and y.body.is_number:  # SymPy would write all digits of it
         with np.errstate(all="ignore"):
             value = float(np.power(float(x.body), float(y.body)))
@@ -179,11 +202,10 @@ def _same(node: Node, x: Value | None) -> Result:
 
 
 def _dropout(node: Node, x: Value | None, ratio: Value | None = None, training: Value | None = None) -> Result:
-    if training is not None and bool(node.scalar(training, "training_mode", 0)):
+    if node.scalar(training, "training_mode", 0) and node.scalar(ratio, "ratio", 0.5):
         node.refuse("found training_mode, expected a network in evaluation mode")
-    if node.outputs > 1:
-        node.refuse("found a mask that is read, expected the output alone")
-    return node.given(x, "input")
+    found = node.given(x, "input")
+    return [found, node.writer.constant(1, found.shape, "boolean")]
 
 
 KINDS: dict[int, Kind] = {1: "real", 11: "real", 6: "integer", 7: "integer", 9: "boolean"}
@@ -233,9 +255,54 @@ def _gelu(node: Node, x: Value | None) -> Result:
 
 def _mod(node: Node, x: Value | None, y: Value | None) -> Result:
     axes, (a, b) = node.broadcast([node.real(x), node.real(y)])
-    if node["fmod"] != 1:
-        node.refuse("found fmod 0 of real numbers, expected 1")
-    return Array(axes, f.sign(a.body) * f.modulo(f.absolute(a.body), f.absolute(b.body)))
+    if node["fmod"]:
+        return Array(axes, f.sign(a.body) * f.modulo(f.absolute(a.body), f.absolute(b.body)))
+    return Array(axes, f.modulo(a.body, b.body))
+
+
+def _is_nan(x: Expr) -> Expr:
+    return 1 - f.step(x) - f.step(-x) - f.equal(x, Integer(0))
+
+
+def _is_infinite(node: Node, x: Value | None) -> Result:
+    """At 0 the reciprocal is infinite too, so that what is not 0 has to be asked for."""
+    array = node.real(x)
+    body = array.body
+    signs = [side for side, wanted in ((body, "detect_positive"), (-body, "detect_negative")) if node[wanted]]
+    return Array(
+        array.axes, sum((f.step(side) * f.equal(1 / side, Integer(0)) for side in signs), Integer(0)), "boolean"
+    )
+
+
+def _boolean(operator: Operator) -> Operator:
+    """The operator with 1 and 0 as truth values."""
+
+    def write(node: Node, *inputs: Value | None) -> Result:
+        found = operator.write(node, *inputs)
+        return replace(found, kind="boolean") if isinstance(found, Array) else found
+
+    return replace(operator, write=write)
+
+
+def _prelu(node: Node, x: Value | None, slope: Value | None) -> Result:
+    array, factor = node.real(x), node.real(slope, "slope")
+    if node.opset < 7 and len(factor.axes) == 1 and factor.axes[0]:  # of the channels
+        factor = replace(factor, axes=(*factor.axes, *((),) * (len(array.axes) - 2)))
+    axes, (here, by) = node.broadcast([array, factor])
+    return Array(axes, f.select(here.body, here.body, by.body * here.body))
+
+
+def _swiglu(gate: Expr, x: Expr, alpha: Expr) -> Expr:
+    return gate * f.sigmoid(alpha * gate) * x
+
+
+def _eye_like(node: Node, x: Value | None) -> Result:
+    shape = node.given(x, "input").shape
+    if len(shape) != 2 or node["dtype"] not in (None, *KINDS):
+        node.refuse(f"found shape {shape} and type {node['dtype']}, expected a matrix of numbers")
+    found = node.writer.constant(1, shape)
+    row, column = (axis[0] if axis else Integer(0) for axis in found.axes)
+    return Array(found.axes, f.equal(column, row + node["k"]), KINDS[node["dtype"] or 1])
 
 
 def _softsign(x: Expr) -> Expr:
@@ -258,7 +325,7 @@ OPERATORS: dict[str, Operator] = {
     "Abs": formula(f.absolute, lambda _, x: abs(x)),
     "Acos": formula(sympy.acos),
     "Acosh": formula(sympy.acosh),
-    "Add": together(sympy.Add, lambda a, b: a + b),
+    "Add": together(sympy.Add, lambda a, b: a + b, laid=True),
     "And": logical(lambda a, b: a * b, np.logical_and),
     "Asin": formula(sympy.asin),
     "Asinh": formula(sympy.asinh),
@@ -271,7 +338,7 @@ OPERATORS: dict[str, Operator] = {
     "Clip": Operator(_clip, {"min": None, "max": None}),
     "Cos": formula(sympy.cos),
     "Cosh": formula(sympy.cosh),
-    "Div": formula(lambda a, b: a / b, lambda _, a, b: _divided(a, b)),
+    "Div": formula(lambda a, b: a / b, lambda _, a, b: _divided(a, b), laid=True),
     "Dropout": Operator(_dropout, {"ratio": 0.5, "seed": None}),
     "Elu": formula(f.elu, alpha=1.0),
     "Equal": comparison(f.equal, lambda a, b: a == b),
@@ -285,7 +352,10 @@ OPERATORS: dict[str, Operator] = {
         lambda x, alpha, beta: f.clip(alpha * x + beta, Integer(0), Integer(1)), alpha=0.2, beta=0.5
     ),
     "HardSwish": formula(lambda x: x * f.clip(x / 6 + HALF, Integer(0), Integer(1))),
+    "EyeLike": Operator(_eye_like, {"dtype": None, "k": 0}),
     "Identity": Operator(_same),
+    "IsInf": Operator(_is_infinite, {"detect_negative": 1, "detect_positive": 1}),
+    "IsNaN": _boolean(formula(_is_nan)),
     "LeakyRelu": formula(f.leaky_relu, alpha=0.01),
     "Less": comparison(lambda a, b: _above(b, a), lambda a, b: a < b),
     "LessOrEqual": comparison(lambda a, b: _at_least(b, a), lambda a, b: a <= b),
@@ -295,12 +365,12 @@ OPERATORS: dict[str, Operator] = {
     "Min": together(f.minimum, np.frompyfunc(lesser, 2, 1)),
     "Mish": formula(_mish),
     "Mod": Operator(_mod, {"fmod": 0}, lambda node, a, b: (np.fmod if node["fmod"] else np.mod)(a, b)),
-    "Mul": together(sympy.Mul, lambda a, b: a * b),
+    "Mul": together(sympy.Mul, lambda a, b: a * b, laid=True),
     "Neg": formula(lambda x: -x, lambda _, x: -x),
     "Not": logical(lambda a: 1 - a, np.logical_not),
     "Or": logical(lambda a, b: a + b - a * b, np.logical_or),
-    "PRelu": formula(lambda x, slope: f.select(x, x, slope * x)),
-    "Pow": Operator(_power),
+    "PRelu": Operator(_prelu),
+    "Pow": Operator(_power, BROADCAST),
     "Reciprocal": formula(lambda x: 1 / x),
     "Relu": formula(f.relu),
     "Round": formula(_rounded),
@@ -317,8 +387,9 @@ OPERATORS: dict[str, Operator] = {
     "Softplus": formula(f.softplus),
     "Softsign": formula(_softsign),
     "Sqrt": formula(sqrt),
-    "Sub": formula(lambda a, b: a - b, lambda _, a, b: a - b),
+    "Sub": formula(lambda a, b: a - b, lambda _, a, b: a - b, laid=True),
     "Sum": together(sympy.Add),
+    "SwiGLU": formula(_swiglu, alpha=1.0),
     "Swish": formula(lambda x, alpha: x * f.sigmoid(alpha * x), alpha=1.0),
     "Tan": formula(sympy.tan),
     "Tanh": formula(tanh),

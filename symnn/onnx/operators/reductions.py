@@ -80,9 +80,7 @@ def _reduction(of: Callable[..., Array], fold: Callable[..., Any] | None = None)
         rank = len(array.axes)
         listed = node.integers(axes, "axes") if axes is not None else node["axes"]
         if not listed:
-            if node["noop_with_empty_axes"]:
-                node.refuse("found no axes and noop_with_empty_axes, expected axes")
-            listed = range(rank)
+            listed = [] if node["noop_with_empty_axes"] else range(rank)
         chosen = node.axes([*listed], rank)
         found = of(node, array, chosen)
         if node["keepdims"]:
@@ -245,7 +243,7 @@ def _rms_norm(node: Node, x: Value | None, scale: Value | None) -> Result:
 
 
 def _batch_norm(node: Node, x: Value | None, *given: Value | None) -> Result:
-    if node["training_mode"] or node["is_test"] == 0 or node.outputs > 1:
+    if node["is_test"] == 0 or (node.outputs > 1 and not node["training_mode"]):
         node.refuse("found a network in training mode, expected one in evaluation mode")
     if node["spatial"] == 0:
         node.refuse("found spatial 0, expected statistics of channels")
@@ -254,6 +252,8 @@ def _batch_norm(node: Node, x: Value | None, *given: Value | None) -> Result:
     scale, bias, centre, variance = given
     array = node.real(x)
     place = [1] if len(array.axes) > 1 else node.refuse("found an array without channels")
+    if node["training_mode"]:
+        return _of_batch(node, array, scale, bias, centre, variance)
     root = node.real(variance, "variance")
     inverse = node.real(scale, "scale")
     _, (root, inverse) = node.broadcast([root, inverse])
@@ -261,6 +261,22 @@ def _batch_norm(node: Node, x: Value | None, *given: Value | None) -> Result:
     middle = node.real(centre, "mean")
     found = affine(node, array, None, middle.with_body(-middle.body), place)
     return affine(node, found, factor, bias, place)
+
+
+def _of_batch(node: Node, array: Array, *given: Value | None) -> Result:
+    """With the mean and the variance of the batch itself; and what the running ones become by them."""
+    scale, bias, *running = given
+    axes = [place for place in range(len(array.axes)) if place != 1]
+    array = node.writer.settled(array)
+    centre = mean(node, array, axes)
+    variance = mean(node, array.with_body((array.body - centre.body) ** 2), axes)
+    found = array.with_body((array.body - centre.body) / sqrt(variance.body + number(node["epsilon"])))
+    kept, results = number(node["momentum"]), [affine(node, found, scale, bias, [1])]
+    for before, now in zip(running, (centre, variance)):
+        old = node.real(before, "running mean or variance")
+        common, (a, b) = node.broadcast([old, Array(now.axes[1:2], now.body)])
+        results.append(Array(common, kept * a.body + (1 - kept) * b.body))
+    return results
 
 
 def _instance_norm(node: Node, x: Value | None, scale: Value | None, bias: Value | None) -> Result:

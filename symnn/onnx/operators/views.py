@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
+from math import ceil
 from typing import Any
 
 import numpy as np
-from sympy import And, Expr, Indexed, Integer, Max, Min, Piecewise, expand
+from sympy import And, Expr, Integer, Piecewise, expand
 
-from codegen.ir.affine import affine
+from codegen import Index
 from codegen.ir.ranges import is_natural
 from codegen.walk import Extent, as_extent, extent, is_fixed
-from symnn.onnx.arrays import Array, Known, Value, divided, exceeds, greater, lesser, product
+from symnn.onnx.arrays import Array, Axis, Known, Value, divided, number, product
 from symnn.onnx.operators.row import LARGEST_FOLD, Node, Operator, Result
 from symnn.onnx.writing import WRITTEN_OUT, shown
 
@@ -146,14 +146,22 @@ def _constant_of_shape(node: Node, shape: Value | None) -> Result:
 
 
 def _range(node: Node, *ends: Value | None) -> Result:
+    if all(isinstance(value, Known) and value.kind == "real" for value in ends):
+        low, high, by = (node.scalar(value, "start, limit and delta", 0.0) for value in ends)
+        if not 0 < (high - low) / by <= LARGEST_FOLD:
+            node.refuse(f"found the numbers from {low} to {high} by {by}")
+        axis = node.writer.axis(ceil((high - low) / by))
+        return Array((axis,), number(low) + number(by) * (axis[0] if axis else 0))
     start, limit, step = (node.numbers(value, "start, limit and delta")[0] for value in ends)
     if isinstance(start, int) and isinstance(step, int) and isinstance(limit, int):
         if step == 0 or len(range(start, limit, step)) > LARGEST_FOLD:
             node.refuse(f"found the numbers from {start} to {limit} by {step}")
         return Known(np.arange(start, limit, step, dtype=np.int64), "integer", "range")
-    if step not in (1, -1) or isinstance(start, float):
-        node.refuse(f"found the numbers from {start} to {limit} by {step}, expected integers by 1")
-    index = node.writer.index(as_extent(expand(step * (limit - start))))
+    count = divided(as_extent(expand(limit - start)), step) if isinstance(step, int) and step > 0 else None
+    count = as_extent(expand(start - limit)) if step == -1 else count
+    if count is None or isinstance(start, float):
+        node.refuse(f"found the numbers from {start} to {limit} by {step}, expected integers by 1, or by what divides")
+    index = node.writer.index(count)
     return Array(((index,),), start + step * index, "integer")
 
 
@@ -278,7 +286,10 @@ def _concat(node: Node, *inputs: Value | None) -> Result:
     arrays = [node.writer.array(value) for value in values]
     rank = len(arrays[0].axes)
     axis = node.axis(node["axis"], rank)
-    return joined(node, arrays, axis)
+    found = joined(node, arrays, axis)
+    if found.kind == "integer" and axis == rank - 1 and all(array.shape[axis] == 1 for array in arrays):
+        node.writer.parts[found] = tuple(arrays)
+    return found
 
 
 def joined(node: Node, arrays: Sequence[Array], axis: int) -> Array:
@@ -294,6 +305,8 @@ def joined(node: Node, arrays: Sequence[Array], axis: int) -> Array:
     # An index of an axis that is put at the end of another is another one.
     common, _ = node.broadcast([*others])
     whole = node.writer.index(as_extent(expand(sum(array.shape[axis] for array in arrays))))
+    if sum(not isinstance(array.shape[axis], int) for array in arrays) > 1:
+        return _side_by_side(node, [node.writer.settled(array) for array in arrays], axis, common, whole)
     target = node.writer.declared((*common[:axis], (whole,), *common[axis:]))
     start: Extent = 0
     for array in arrays:
@@ -306,6 +319,18 @@ def joined(node: Node, arrays: Sequence[Array], axis: int) -> Array:
     return replace(target, kind=arrays[0].kind)
 
 
+def _side_by_side(node: Node, arrays: Sequence[Array], axis: int, common: Sequence[Axis], whole: Index) -> Array:
+    """Arrays of lengths that each call decides, by a choice: {a[i] if i < n, else b[i − n]}."""
+    pieces, end = [], Integer(0)
+    for array in arrays:
+        own, start, end = array.axes[axis], end, expand(end + array.shape[axis])
+        moved = array.at({own[0]: whole - start}) if own else array
+        rest = node.matched(Array((*moved.axes[:axis], *moved.axes[axis + 1 :]), moved.body, moved.kind), common)
+        pieces.append((rest.body, whole <= end - 1))
+    body = Piecewise(*pieces[:-1], (pieces[-1][0], True))
+    return Array((*common[:axis], (whole,), *common[axis:]), body, arrays[0].kind)
+
+
 # --- reading at integers ------------------------------------------------------------------------------------------
 
 
@@ -314,118 +339,6 @@ def taken(node: Node, array: Array, axis: int, place: Extent) -> Array:
     array = node.writer.single(array, axis)
     axes = (*array.axes[:axis], *array.axes[axis + 1 :])
     return array.at({array.axes[axis][0]: Integer(0) + place} if array.axes[axis] else {}, axes)
-
-
-def _gather(node: Node, x: Value | None, at: Value | None) -> Result:
-    array, places = node.writer.array(node.given(x, "input")), node.given(at, "indices")
-    axis = node.axis(node["axis"], len(array.axes))
-    n = array.shape[axis]
-    if isinstance(places, Known) and places.values.dtype != object:
-        found = _on_axis(node, [int(i) for i in places.values.ravel().tolist()], n)
-        if len(found) <= WRITTEN_OUT or not isinstance(n, int):
-            return _gathered(node, array, axis, found, places.shape)
-        places = _clamped(node, np.array(found)) or replace(places, values=np.reshape(found, places.shape))
-    places = node.writer.fresh(node.writer.array(places))
-    if places.kind != "integer":
-        node.refuse("found indices that are no integers")
-    array = node.writer.single(node.writer.settled(array), axis)
-    if not isinstance(places.body, Indexed):
-        return _at(node, array, axis, places)
-    if not array.axes[axis]:
-        node.refuse("found indices into an axis of length 1")
-    _limit(node, places.body, n)
-    axes = (*array.axes[:axis], *places.axes, *array.axes[axis + 1 :])
-    return array.at({array.axes[axis][0]: places.body}, axes)
-
-
-def _limit(node: Node, read: Indexed, n: Extent) -> None:
-    """Integers of an input are below the length of the axis that they are places of."""
-    name, limits = read.base.name, node.writer.limits
-    limits[name] = n if name not in limits else as_extent(Min(limits[name], n))
-    if not isinstance(limits[name], int) and limits[name] != n:
-        node.refuse(f"found integers below {n} and below another length")
-
-
-def _gather_elements(node: Node, x: Value | None, at: Value | None) -> Result:
-    """At each place the element of its own row, column and so on, but along one axis the one that the indices say."""
-    array, places = node.vertex_of(x), node.given(at, "indices")
-    rank, axis = len(array.axes), node.axis(node["axis"], len(array.axes))
-    n = array.shape[axis]
-    if isinstance(places, Known) and places.values.dtype != object:
-        found = _on_axis(node, [int(i) for i in places.values.ravel().tolist()], n)
-        places = replace(places, values=np.reshape(found, places.shape))
-    places = node.writer.fresh(node.writer.array(places))
-    if places.kind != "integer" or not isinstance(places.body, Indexed):
-        node.refuse("found indices that are computed, expected those of an input")
-    if len(places.axes) != rank:
-        node.refuse(f"found indices of {len(places.axes)} axes, expected {rank}")
-    for place, (own, other) in enumerate(zip(array.axes, places.axes)):
-        if not own and (other or place == axis):
-            node.refuse(f"found indices of shape {shown(places.shape)} into an array of shape {shown(array.shape)}")
-    _limit(node, places.body, n)
-    for place in range(rank):
-        array, places = node.writer.single(array, place), node.writer.single(places, place)
-    subscripts = [places.body if a == axis else (own or (Integer(0),))[0] for a, own in enumerate(places.axes)]
-    return array.at({own[0]: at for own, at in zip(array.axes, subscripts) if own}, places.axes)
-
-
-def _at(node: Node, array: Array, axis: int, places: Array) -> Array:
-    """Places of an axis that indices say; the greater or the lesser of two is a choice."""
-    body = places.body
-    if isinstance(body, (Max, Min)):
-        one, other = body.args[0], body.func(*body.args[1:])
-        first, second = (_at(node, array, axis, places.with_body(each, "integer")) for each in (one, other))
-        chosen = exceeds(one, other) if isinstance(body, Max) else exceeds(other, one)
-        return first.with_body(Piecewise((first.body, chosen), (second.body, True)), array.kind)
-    if affine(body) is None:
-        node.refuse("found indices that are computed, expected those of an input, or of steps")
-    axes = (*array.axes[:axis], *places.axes, *array.axes[axis + 1 :])
-    return array.at({array.axes[axis][0]: body} if array.axes[axis] else {}, axes)
-
-
-def _clamped(node: Node, places: np.ndarray) -> Array | None:
-    """Places that rise or fall evenly between their least and their greatest; None for others."""
-    rises = np.diff(places)
-    (moving,) = np.nonzero(rises)
-    if not moving.size:
-        return None
-    start, rise = int(moving[0]), int(rises[moving[0]])
-    even = places[start] + rise * (np.arange(len(places)) - start)
-    least, most = int(places.min()), int(places.max())
-    if not (np.clip(even, least, most) == places).all():
-        return None
-    index = node.writer.index(len(places))
-    whole = Integer(int(even[0])) + rise * index
-    return Array(((index,),), lesser(greater(whole, Integer(least)), Integer(most)), "integer")
-
-
-def _on_axis(node: Node, places: list[int], n: Extent) -> list[int]:
-    """Places of which those below 0 are counted from the end."""
-    if not isinstance(n, int):
-        return [n + place if place < 0 else place for place in places]
-    if not all(-n <= place < n for place in places):
-        node.refuse(f"found indices {shown(places)} into an axis of length {n}")
-    return [place % n for place in places]
-
-
-def _gathered(node: Node, array: Array, axis: int, places: list[int], shape: Sequence[int]) -> Array:
-    if not shape:
-        return taken(node, array, axis, places[0])
-    steps = {b - a for a, b in pairwise(places)}
-    if not places:
-        node.refuse("found no indices, expected at least one")
-    if len(steps) == 1 and (step := steps.pop()) != 0 and isinstance(step, int):
-        found = sliced(node, array, axis, places[0], places[0] + step * len(places), step)
-    elif len(places) == 1:
-        found = sliced(node, array, axis, places[0], places[0] + 1, 1)
-    else:
-        parts = [sliced(node, array, axis, place, place + 1, 1) for place in places]
-        found = joined(node, parts, axis)
-    return node.writer.reshaped(found, [*found.shape[:axis], *shape, *found.shape[axis + 1 :]])
-
-
-def _fold_gather(node: Node, x: Any, at: Any) -> Any:
-    return np.take(x, np.asarray(at, np.int64), axis=node["axis"], mode="raise")
 
 
 def _trilu(node: Node, x: Value | None, k: Value | None = None) -> Result:
@@ -443,8 +356,8 @@ def _trilu(node: Node, x: Value | None, k: Value | None = None) -> Result:
 def _pad(node: Node, x: Value | None, *given: Value | None) -> Result:
     pads, value, listed = (*given, None, None, None)[:3]
     array = node.writer.array(node.given(x, "input"))
-    if node["mode"] not in ("constant", "reflect", "edge"):
-        node.refuse(f"found mode {node['mode']!r}, expected constant, reflect or edge")
+    if node["mode"] not in ("constant", "reflect", "edge", "wrap"):
+        node.refuse(f"found mode {node['mode']!r}, expected constant, reflect, edge or wrap")
     found = node.integers(pads, "pads") if pads is not None else list(node["pads"] or ())
     rank = len(array.axes)
     axes = node.axes(node.integers(listed, "axes"), rank) if listed is not None else list(range(rank))
@@ -482,19 +395,39 @@ def _padded(node: Node, array: Array, axis: int, before: int, after: int, filler
             continue
         if node["mode"] == "edge":
             value = array.at({own[0]: Integer(0) + side}).body
+        elif node["mode"] == "wrap":
+            value = array.at({own[0]: place + sign * n}).body
         else:
             value = array.at({own[0]: expand(2 * side - place)}).body
         pieces.append((value, place <= -1 if sign == 1 else place >= n))
     return Array(axes, Piecewise(*pieces, (here, True)), array.kind)
 
 
+def _center_crop_pad(node: Node, x: Value | None, shape: Value | None) -> Result:
+    """The middle of an array, or an array with as much nothing before it as behind it."""
+    array = node.writer.array(node.given(x, "input"))
+    rank, wanted = len(array.axes), node.integers(shape, "shape")
+    axes = node.axes(node["axes"], rank) if node["axes"] is not None else list(range(rank))
+    if len(wanted) != len(axes) or any(n < 1 for n in wanted):
+        node.refuse(f"found shape {shown(wanted)} for {len(axes)} axes")
+    for axis, n in zip(axes, wanted):
+        spare = n - array.shape[axis]
+        if not isinstance(spare, int):
+            node.refuse(f"found an axis of length {array.shape[axis]}, which each call decides")
+        if spare < 0:
+            start = -spare // 2
+            array = sliced(node, array, axis, start, start + n, 1)
+        elif spare:
+            array = _padded(node, array, axis, spare // 2, spare - spare // 2, Integer(0))
+    return array
+
+
 OPERATORS: dict[str, Operator] = {
+    "CenterCropPad": Operator(_center_crop_pad, {"axes": None, "mode": "constant"}),
     "Concat": Operator(_concat, {"axis": 1}, _fold_concat),
     "ConstantOfShape": Operator(_constant_of_shape, {"value": None}),
     "Expand": Operator(_expand, {}, lambda _, x, shape: np.broadcast_to(x, np.broadcast_shapes(np.shape(x), [*shape]))),
     "Flatten": Operator(_flatten, {"axis": 1}),
-    "Gather": Operator(_gather, {"axis": 0}, _fold_gather),
-    "GatherElements": Operator(_gather_elements, {"axis": 0}),
     "Pad": Operator(_pad, {"mode": "constant", "pads": None, "value": None}),
     "Range": Operator(_range),
     "Reshape": Operator(_reshape, {"allowzero": 0, "shape": None}, _fold_reshape),

@@ -11,7 +11,7 @@ from sympy import And, Expr, Integer, Piecewise, Rational, oo
 from codegen import Reduction
 from codegen.functions import absolute, equal
 from symnn.layers.windows import Window, inside
-from symnn.onnx.arrays import Array, Axis, Value
+from symnn.onnx.arrays import Array, Axis, Value, number
 from symnn.onnx.operators.reductions import largest, mean
 from symnn.onnx.operators.row import Node, Operator, Result
 from symnn.onnx.writing import shown
@@ -225,6 +225,22 @@ def _lp_pool(node: Node, x: Value | None) -> Result:
     return made.with_body(made.body ** Rational(1, p))
 
 
+def _local_response(node: Node, x: Value | None) -> Result:
+    """x/(b + α/n·Σ x²)^β, summed over the n channels around each."""
+    array, size = node.vertex_of(x), node["size"]
+    channels = array.shape[1] if len(array.axes) > 1 else 0
+    if not isinstance(channels, int) or not isinstance(size, int) or not 0 < size <= MOST or channels < 1:
+        node.refuse(f"found size {size} and shape {shown(array.shape)}, expected a number of channels")
+    array = node.writer.single(array, 1)
+    at, own = node.writer.axis(size), array.axes[1]
+    window = Window(channels, size, 1, 1, (size - 1) // 2, channels)
+    place = window.place(_subscript(own), _subscript(at))
+    square = array.at({own[0]: place} if own else {}).body ** 2
+    summed = node.writer.vertex(array.axes, inside(square, window.inside(_subscript(own), _subscript(at))), at)
+    below = number(node["bias"]) + number(node["alpha"] / size) * summed.body
+    return array.with_body(array.body / below ** number(node["beta"]))
+
+
 def _global(of: Any) -> Operator:
     def write(node: Node, x: Value | None) -> Result:
         array = node.real(x)
@@ -277,6 +293,7 @@ OPERATORS: dict[str, Operator] = {
     "DepthToSpace": Operator(_depth, {"blocksize": 1, "mode": "DCR"}),
     "GlobalAveragePool": _global(mean),
     "GlobalMaxPool": _global(largest),
+    "LRN": Operator(_local_response, {"alpha": 1e-4, "beta": 0.75, "bias": 1.0, "size": None}),
     "LpPool": Operator(_lp_pool, {**_PADS, "ceil_mode": 0, "p": 2}),
     "MaxPool": Operator(_max_pool, {**_PADS, "ceil_mode": 0, "storage_order": 0}),
     "SpaceToDepth": Operator(_space, {"blocksize": 1, "mode": "DCR"}),
