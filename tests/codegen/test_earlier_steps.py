@@ -62,9 +62,17 @@ def cholesky(o: Names) -> Entries:
     return {B[t, j]: Piecewise((diagonal, Eq(t, j)), (below, j < t), (0, True))}
 
 
+def step_and_past(o: Names) -> Entries:
+    """What the step before and all earlier ones add, whose adjoints are the same."""
+    step = Sum(W[d, e] * codegen.padded(o.Y[o.t - 1, e], 0), FEATURES)
+    past = Sum(tanh(Sum(o.Y[o.j, e] * o.X[o.t, e], FEATURES)) * o.Y[o.j, d], o.earlier)
+    return {o.Y[o.t, d]: tanh(o.X[o.t, d] + step + past)}
+
+
 CASES: Mapping[str, Callable[[Names], Entries]] = {
     "attention": attention,
     "weights": weights,
+    "the step before and the past": step_and_past,
     "scores of the step before": lambda o: {
         o.y[0]: o.x[0],
         o.y[o.t]: o.x[o.t] + Sum(tanh(o.y[o.t - 1] * o.y[o.j]) * o.y[o.j], o.earlier),
