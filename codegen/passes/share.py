@@ -74,6 +74,8 @@ def _merge(graph: Graph, patterns: Patterns) -> list[Equation]:
             kept.append(Equation(equation.target, first[right_side].at(equation.free)))
         else:
             alias[equation.cell] = first[right_side]
+    if alias.keys() & graph.scans.keys():  # an equation before may read it, at an earlier step
+        return [equation.with_body(_follow(equation, alias)) for equation in kept]
     return kept
 
 

@@ -36,9 +36,21 @@ from codegen.functions import canonical, canonical_node, equal
 from codegen.functions.eliminations import Elimination
 from codegen.functions.extrema import Maximum, Minimum
 from codegen.functions.matrices import Eliminated
-from codegen.ir.affine import affine, data_of
+from codegen.ir.affine import Affine, affine, data_of
 from codegen.ir.equation import Equation, Variable, over
-from codegen.ir.ranges import Ends, Known, asked_of, conjuncts, defined, guarded, is_natural, on_axis, simplified
+from codegen.ir.ranges import (
+    Ends,
+    Known,
+    asked_of,
+    conjuncts,
+    defined,
+    forms_of,
+    guarded,
+    is_natural,
+    missing,
+    on_axis,
+    simplified,
+)
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.ir.validation import known_names
@@ -521,6 +533,8 @@ class Reader:
 
         No derivative is ever divided by a factor, so zeros are right.
         """
+        if self._may_recur(node, scope):
+            return self._running_product(node, scope)
         if any(is_sample(index) for index in scope.bind(node.limits)[1]):
             return self._symbolic_product(node, scope)
         result: Expr = Integer(1)
@@ -530,6 +544,38 @@ class Reader:
             factor = self.guarded(self.body(node.function, inner), inner, Integer(1))
             result = factor if result == 1 else self.vertex(Mul(result, factor))
         return result
+
+    def _may_recur(self, node: Product, scope: Scope) -> bool:
+        """Whether a product up to another index has factors that may be earlier values of what reads it."""
+        bounded = any(leaf in scope.bound for _, *ends in node.limits for end in ends for leaf in postorder(end))
+        return bounded and any(base_name(one) in self.arrays for one in node.function.atoms(Indexed))
+
+    def _running_product(self, node: Product, scope: Scope) -> Expr:
+        """The last of the products p[j] = p[j − 1]·f[j], or for f up to j = i + c of which no i is told p[i + c]."""
+        *limits, outermost = node.limits
+        inner, (index,) = scope.bind((outermost,))
+        if extent(index) == 0:
+            return Integer(1)
+        body = self.body(Product(node.function, *limits) if limits else node.function, inner)
+        conditions = conjuncts(inner.guard)
+        last, others = index.upper, [i for i in indices(body) if i != index]
+        ends = [(part, form) for part in conditions for form in forms_of(part) or () if form.coefficient(index)]
+        if len(ends) == 1 and (along := _runs_with(ends[0][1], index)) is not None and along not in others:
+            last, conditions = along + ends[0][1].constant, ()
+        else:
+            others += [i for part in conditions for i in indices(part) if i not in (*others, index)]
+        there = missing(on_axis(last, extent(index)) or ())
+        if there is None:
+            return Integer(1)
+        factor = Piecewise((body, sympy.And(*conditions)), (Integer(1), True)) if conditions else body
+        key = (factor, index, tuple(others))
+        if key not in self.vertices:
+            target = over(next(self.fresh), samples_first((*others, index)))
+            before = Piecewise((moved(target, (index,), (index - 1,)), index >= 1), (Integer(1), True))
+            self.equations.append(Equation(target, canonical(defined(Mul(before, factor)))))
+            self.vertices[key] = target
+        found = moved(self.vertices[key], (index,), (last,))
+        return Piecewise((found, sympy.And(*there)), (Integer(1), True)) if there else found
 
     def _symbolic_product(self, node: Product, scope: Scope) -> Expr:
         inner, new = scope.bind(node.limits)
@@ -653,6 +699,13 @@ def _is_small(moving: Sequence[Idx]) -> bool:
     """Whether all values of indices can be gone through."""
     sizes = [extent(i) for i in moving]
     return is_fixed(sizes) and prod(sizes) <= ELEMENTS
+
+
+def _runs_with(form: Affine, index: Idx) -> Idx | None:
+    """The index i of what is at least 0, i − index + c; None of anything else."""
+    if dict(form.coefficients).get(index) != -1 or sorted(factor for _, factor in form.coefficients) != [-1, 1]:
+        return None
+    return next(i for i, factor in form.coefficients if factor == 1)
 
 
 def _within(guard: Expr, known: Collection[Idx]) -> Expr:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
-from sympy import Eq, Expr, Idx, IndexedBase, Piecewise, Sum, Symbol, exp, sin, sqrt, tanh
+from sympy import Eq, Expr, Idx, IndexedBase, Piecewise, Product, Sum, Symbol, exp, sin, sqrt, tanh
 
 import codegen
 from codegen import Graph
@@ -62,9 +62,17 @@ def cholesky(o: Names) -> Entries:
     return {B[t, j]: Piecewise((diagonal, Eq(t, j)), (below, j < t), (0, True))}
 
 
+def step_and_past(o: Names) -> Entries:
+    """What the step before and all earlier ones add, whose adjoints are the same."""
+    step = Sum(W[d, e] * codegen.padded(o.Y[o.t - 1, e], 0), FEATURES)
+    past = Sum(tanh(Sum(o.Y[o.j, e] * o.X[o.t, e], FEATURES)) * o.Y[o.j, d], o.earlier)
+    return {o.Y[o.t, d]: tanh(o.X[o.t, d] + step + past)}
+
+
 CASES: Mapping[str, Callable[[Names], Entries]] = {
     "attention": attention,
     "weights": weights,
+    "the step before and the past": step_and_past,
     "scores of the step before": lambda o: {
         o.y[0]: o.x[0],
         o.y[o.t]: o.x[o.t] + Sum(tanh(o.y[o.t - 1] * o.y[o.j]) * o.y[o.j], o.earlier),
@@ -82,6 +90,10 @@ CASES: Mapping[str, Callable[[Names], Entries]] = {
     "all later ones": lambda o: {
         o.y[o.t]: o.x[o.t] + Sum(sin(o.x[o.t] * o.y[o.j]) * o.y[o.j], (o.j, o.t + 1, o.n - 1))
     },
+    "products": lambda o: {o.y[o.t]: o.x[o.t] + Product(sin(o.y[o.j]), o.earlier) / 2},
+    "products of pairs": lambda o: {
+        o.y[o.t]: o.x[o.t] + Sum(o.A[o.t, o.j] * Product(o.A[o.j, o.k] * o.y[o.k], (o.k, 0, o.j - 1)), o.earlier)
+    },
     "sums alone": lambda o: {o.y[o.t]: Sum(o.A[o.t, o.j] * (o.y[o.j] + o.x[o.j]), o.earlier)},
     "rows and columns": lambda o: {
         o.B[o.t, o.j]: o.A[o.t, o.j]
@@ -92,7 +104,7 @@ CASES: Mapping[str, Callable[[Names], Entries]] = {
 }
 ONCE = ("Cholesky",)
 """Second derivatives of these are refused."""
-QUICK = ("sums in sums", "rows and columns")
+QUICK = ("sums in sums", "rows and columns", "products")
 
 
 def of(case: str, n: int | Symbol) -> Graph:
