@@ -128,6 +128,11 @@ FORMULAS: Mapping[str, Tested] = {
     ),
     "log(xᵃ)": Tested(lambda x: sympy.log((1 + x**2) ** (x - 1) * x**4), Points()),
     "hypot": Tested(lambda x: sympy.sqrt(x**2 + (x / 2 - 1) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),
+    "√ − √": Tested(lambda x: sympy.sqrt(2 * x + 1) - sympy.sqrt(x + 1), Points(POSITIVE, (1e-9, 1e10, -0.75, *NAN))),
+    "log − log": Tested(
+        lambda x: sympy.log(x**2 + x + 1) - sympy.log(x**2 + x), Points(POSITIVE, (1e-9, 1e10, -0.5, *NAN))
+    ),
+    "1/x − 1/x": Tested(lambda x: 1 / x - 1 / (2 * x + 1), Points(special=(1e-9, 1e10, -0.75, *NAN))),
     "log(x² − y²)": Tested(lambda x: sympy.log((2 * x) ** 2 - (x - 1) ** 2), Points(POSITIVE[1:], (1e200, *NAN))),
     "x/√(x² − y²)": Tested(lambda x: x / sympy.sqrt((x - x**2 / 9) * (x + x**2 / 9)), Points((0.62, 1.9, 4.4), NAN)),
     "xlogy": Tested(lambda x: f.xlogy(x, 1 + x**2), Points()),

@@ -140,6 +140,7 @@ from codegen.functions.special import (
     wright_omega,
 )
 from codegen.passes.densities import coefficient, density, logarithmic_density
+from codegen.passes.differences import close_difference
 from codegen.passes.half_orders import of_half_order
 from codegen.passes.logged_powers import log_of_powers, logarithms
 from codegen.passes.norms import (
@@ -1066,7 +1067,17 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (_improvement, complemented, _intercept, _remainder, difference, _gap, of_half_order, _rectified):
+    for rule in (
+        _improvement,
+        complemented,
+        _intercept,
+        _remainder,
+        difference,
+        _gap,
+        of_half_order,
+        _rectified,
+        close_difference,
+    ):
         if (new := rule(node)) is not None:
             return _improvement(new) or new if isinstance(new, Add) else new
     if len(node.args) != 2:
@@ -1191,6 +1202,19 @@ REMAINING: Mapping[type[Expr], tuple[type[remainder_over_square], ...]] = {
     **dict.fromkeys(ODD_FUNCTIONS, (remainder_over_cube, remainder_over_square)),
 }
 """Functions that are x beside 0, and what of f(x) − x is divided by powers of x."""
+
+SUMS: Sequence[Callable[[Add], Expr | None]] = (
+    _improvement,
+    complemented,
+    _intercept,
+    _remainder,
+    difference,
+    _gap,
+    of_half_order,
+    _rectified,
+    close_difference,
+)
+"""What a sum may be instead, the first that is."""
 
 PRODUCTS: Sequence[Callable[[Mul], Expr | None]] = (
     _line,

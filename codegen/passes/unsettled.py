@@ -7,6 +7,7 @@ would have found nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, cosh, erf, erfc, exp, log, sinh, tanh
@@ -69,6 +70,9 @@ MULTIPLIED = frozenset(
 """What a product is written otherwise for."""
 ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
 """Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
+
+DIFFERING: Mapping[Any, Head] = {log: log, log1p: log, hypot: hypot, Rational(1, 2): Pow}
+"""By the function or the power, what differences of it are of."""
 
 INVERSE = frozenset(RECIPROCALS_OF_VANISHING)
 VANISHING = frozenset({*NUMBERS, *INVERSE})
@@ -215,6 +219,11 @@ class _Near:
 
 def _everywhere(near: _Near) -> np.ndarray:
     return np.ones(len(near.edges.heads), bool)
+
+
+def _divides_or_roots(near: _Near) -> np.ndarray:
+    found: np.ndarray = near.edges.has(Pow) & (near.edges.exponents < 1)
+    return found
 
 
 def _may_vanish(near: _Near) -> np.ndarray:
@@ -522,6 +531,21 @@ def _gap(nodes: Nodes, node: Node) -> bool:
     return False
 
 
+def _is_close(nodes: Nodes, node: Node) -> bool:
+    """Two roots, logarithms or reciprocals, whose arguments have a term in common."""
+    found: dict[Head, list[set[Node]]] = {}
+    for _, rest in terms(nodes, node):
+        for base, power in factors(nodes, rest):
+            kind = Mul if power.is_Integer and power < 0 else DIFFERING.get(power, DIFFERING.get(nodes.heads[base]))
+            if kind is not None:
+                argument = base if power != 1 or nodes.heads[base] is hypot else _argument(nodes, base)
+                rests = _rests(nodes, argument) if kind is not hypot else set(nodes.operands[argument])
+                if any(not rests.isdisjoint(other) for other in found.get(kind, ())):
+                    return True
+                found.setdefault(kind, []).append(rests)
+    return False
+
+
 def over_squares(nodes: Nodes, node: Node) -> Node | None:
     """A product with x/(x² + y²) as one function, :func:`~codegen.passes.norms.over_squares`; None for any other."""
     powers: dict[Node, Expr] = {}
@@ -697,6 +721,7 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np
         _gap,
         lambda near: near.reading(near.factors(near(VANISHING))) & near.reading(near.factors(near.edges.divides)),
     ),
+    (Add, _is_close, lambda near: near.terms(near.factors(near([log, log1p, hypot]) | _divides_or_roots(near)))),
     *((Mul, rule, where) for rule, where in _OF_PRODUCTS.items()),
     (Mul, lambda nodes, node: over_squares(nodes, node) is not None, _is_divided_by_squares),
     (Pow, _power, lambda near: near.edges.exponents < 1),
