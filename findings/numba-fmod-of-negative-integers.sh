@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Numba 0.68.1: np.fmod of signed integers in jitted code, scalars and arrays. NumPy's has the sign of the dividend, -1 for (-7, 3) and
 # 1 for (7, -3). Expected: the same, or the sign of the divisor, as of %, which Numba has right. Seen: neither, but the remainder of the
-# bits read as unsigned numbers: 0 for (-7, 3), 7 for (7, -3), 2^40 for (2^40, -3), and for (-7, 3) another number in int8 (0) than for
-# (-7, 10) of int64 (9). Of floats it is right.
+# bits read as unsigned numbers: 0 for (-7, 3), 9 for (-7, 10), 7 for (7, -3), 2^40 for (2^40, -3), in int8 as in int64. Of floats it is
+# right.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
