@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # JAX 0.10.2: jax.scipy.special.betaln and beta in float64, and what stands on them (beta.logpdf). Expected: the digits of SciPy's betaln,
 # whose method this is. Seen: fourteen digits while both numbers are below 8; from 8 on, where a series takes over, the error is
-# 1.3e-6 (betaln(7.999, 2.5) is right, betaln(8, 2.5) is not), 7e-7 at 10, 6e-8 at 20, 1e-10 at 100, and the slope at 8 by 5e-7:
+# 1.3e-6 (betaln(7.999, 2.5) is right, betaln(8, 2.5) is not), 7e-7 at 10, 6e-8 at 20, 1e-10 at 100, and the slope at 8 is off by 5e-7:
 # single precision in effect, with a jump at 8. betaln(8, 8) is right.
 set -euo pipefail
 folder=$(mktemp -d)
