@@ -174,6 +174,8 @@ OTHERWISE = [
      [[11, 12, 13], [24, 25, 26]]),
     ("PRelu", {}, ["x", "slope"], {"slope": np.array([2, 3, 4], np.float32)}, 6, X),
     ("IsNaN", {}, ["x"], {}, 13, np.zeros((2, 3))),
+    ("GridSample", {"mode": "cubic", "padding_mode": "reflection"}, ["image", "g"],
+     {"image": X.reshape(1, 1, 2, 3), "g": np.array([[[[-2 / 3, -0.5], [0.0, 1.5]]]], np.float32)}, 20, [[[[1, 5]]]]),
 ]  # fmt: skip
 
 

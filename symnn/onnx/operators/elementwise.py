@@ -124,7 +124,7 @@ def _at_least(a: Expr, b: Expr) -> Expr:
     return f.select(f.equal(a, b), Integer(1), f.step(a - b))
 
 
-def _rounded(x: Expr) -> Expr:
+def rounded(x: Expr) -> Expr:
     """To the nearest whole number, halves to the even one."""
     below = f.floor(x)
     beyond = x - below
@@ -373,7 +373,7 @@ OPERATORS: dict[str, Operator] = {
     "Pow": Operator(_power, BROADCAST),
     "Reciprocal": formula(lambda x: 1 / x),
     "Relu": formula(f.relu),
-    "Round": formula(_rounded),
+    "Round": formula(rounded),
     "Selu": formula(
         lambda x, alpha, gamma: gamma * f.select(x, x, alpha * f.expm1(x)),
         alpha=1.67326319217681884765625,

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil, floor, isfinite
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
-from sympy import And, Expr, Integer, Piecewise
+from sympy import And, Expr, Integer, Piecewise, Rational
 
+from codegen import Index
 from codegen import functions as f
-from codegen.walk import Extent
-from symnn.onnx.arrays import Array, Known, Value, number
+from codegen.walk import Extent, extent
+from symnn.onnx.arrays import Array, Axis, Known, Value, number
+from symnn.onnx.operators.elementwise import HALF, rounded
 from symnn.onnx.operators.places import gathered
 from symnn.onnx.operators.row import Node, Operator, Result
+from symnn.onnx.writing import shown
 
 MOST = 100_000
 """Of the length of an axis."""
+Outside: TypeAlias = Callable[[Expr], Expr]
+"""Which place one beside the axis stands for; where it stays there, it is 0."""
 ROUNDED: dict[str, Callable[[Any], Any]] = {
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
     "round_prefer_ceil": lambda x: np.floor(x + 0.5),
@@ -81,28 +86,46 @@ def _cubic(a: Expr) -> Callable[[Expr], Expr]:
     return kernel
 
 
-def _weighted(node: Node, array: Array, axis: int, grid: Grid, kernel: Callable[[Expr], Expr], reach: int) -> Array:
-    """Σ_p W[o, p]·x[p], where W has the kernel around each place; what lies beside the axis is as its end.
+def _weights(
+    node: Node, place: Array, own: Axis, kernel: Callable[[Expr], Expr], taps: int, narrow: float, beside: Outside
+) -> Array:
+    """W[…, p] = Σ_t V[…, t]·[p = beside(⌊place⌋ + t)]/Σ_t V[…, t] with V[…, t] = kernel(place − ⌊place⌋ − t)."""
+    writer, tap = node.writer, node.writer.index(taps)
+    t = tap - (taps // 2 - 1)
+    place = writer.settled(place)
+    below = writer.vertex(place.axes, f.floor(place.body))
+    weight = kernel(number(narrow) * (place.body - below.body - t))
+    if node.attributes.get("exclude_outside"):
+        weight *= f.step(below.body + t + 1) * f.step(extent(own[0]) - below.body - t)
+    weights = writer.vertex([*place.axes, (tap,)], weight)
+    whole = writer.vertex(place.axes, weights.body, [tap])
+    here = f.equal(own[0], beside(below.body + t))
+    return writer.vertex([*place.axes, own], weights.body / whole.body * here, [tap])
 
-    W[o, p] = Σ_t V[o, t]·[p = clip(⌊place⌋ + t)]/Σ_t V[o, t] with V[o, t] = kernel(place − ⌊place⌋ − t).
-    """
-    writer, n = node.writer, Integer(grid.length)
-    narrow = min(1.0, grid.scale) if node["antialias"] else 1.0
-    taps = 2 * ceil(reach / narrow)
+
+def _weighted(node: Node, array: Array, axis: int, grid: Grid, kernel: Callable[[Expr], Expr], reach: int) -> Array:
+    """Σ_p W[o, p]·x[p], where W has the kernel around each place; what lies beside the axis is as its end."""
+    writer, narrow = node.writer, min(1.0, grid.scale) if node["antialias"] else 1.0
     array = writer.single(writer.settled(array), axis)
-    own, out, tap = array.axes[axis], writer.axis(grid.places), writer.index(taps)
-    o, t = out[0] if out else Integer(0), tap - (taps // 2 - 1)
-    place = number(grid.first) + number(grid.step) * o
-    below = writer.vertex([out], f.floor(place))
-    weight = kernel(number(narrow) * (place - below.body - t))
-    if node["exclude_outside"]:
-        weight *= f.step(below.body + t + 1) * f.step(n - below.body - t)
-    weights = writer.vertex([out, (tap,)], weight)
-    whole = writer.vertex([out], weights.body, [tap])
-    beside = f.clip(below.body + t, Integer(0), n - 1)
-    matrix = writer.vertex([out, own], weights.body / whole.body * f.equal(own[0], beside), [tap])
-    kept = (*array.axes[:axis], out, *array.axes[axis + 1 :])
-    return writer.vertex(kept, matrix.body * array.body, own)
+    own, out = array.axes[axis], writer.axis(grid.places)
+    place = Array((out,), number(grid.first) + number(grid.step) * (out[0] if out else Integer(0)))
+    matrix = _weights(node, place, own, kernel, 2 * ceil(reach / narrow), narrow, _clipped(grid.length))
+    return writer.vertex((*array.axes[:axis], out, *array.axes[axis + 1 :]), matrix.body * array.body, own)
+
+
+def _clipped(n: int) -> Outside:
+    return lambda place: f.clip(place, Integer(0), Integer(n - 1))
+
+
+def _reflected(n: int, corners: bool) -> Outside:
+    """Back from the first and the last place, or from the edges half a place beyond them."""
+    period = max(1, 2 * (n - 1) if corners else 2 * n)
+
+    def mirrored(place: Expr) -> Expr:
+        turn = f.modulo(place, Integer(period))
+        return f.minimum(turn, period - (0 if corners else 1) - turn)
+
+    return mirrored
 
 
 def _along(node: Node, array: Array, axis: int, grid: Grid) -> Array:
@@ -197,6 +220,65 @@ def _resize(
     return array
 
 
+def _grid_sample(node: Node, x: Value | None, grid: Value | None) -> Result:
+    """The array between its places, where another one says: as many operations for each as there are places."""
+    array, at = node.vertex_of(x), node.vertex_of(grid, "grid")
+    modes, rank = {"bilinear": "linear", "bicubic": "cubic"}, len(array.axes) - 2
+    mode = modes.get(node["mode"], node["mode"])
+    lengths = array.shape[2:]
+    fits = len(at.axes) == len(array.axes) and at.shape[-1] == rank and at.shape[0] == array.shape[0]
+    if rank < 1 or not fits or not all(isinstance(n, int) for n in lengths):
+        node.refuse(f"found shapes {shown(array.shape)} and {shown(at.shape)}, expected a place for each axis of space")
+    if mode not in ("nearest", "linear", "cubic") or node["padding_mode"] not in ("zeros", "border", "reflection"):
+        node.refuse(f"found mode {node['mode']!r} and padding_mode {node['padding_mode']!r}")
+    for axis in range(len(at.axes)):
+        at = node.writer.single(at, axis)
+    at = node.writer.fresh(at)
+    for axis in range(2, 2 + rank):
+        array = node.writer.single(array, axis)
+    array = array.at(dict(zip(array.axes[0], at.axes[0])), [at.axes[0], *array.axes[1:]])
+    body, over = array.body, list[Index]()
+    for axis, (n, own) in enumerate(zip(map(int, lengths), array.axes[2:])):
+        # The last axis comes first among the coordinates.
+        last = at.axes[-1]
+        coordinate = at.at({last[0]: Integer(rank - 1 - axis)} if last else {}, at.axes[:-1])
+        unit = (coordinate.body + 1) / 2
+        place = coordinate.with_body(unit * (n - 1) if node["align_corners"] else unit * n - HALF)
+        outside = {"zeros": lambda p: p, "border": _clipped(n), "reflection": _reflected(n, node["align_corners"])}
+        beside = outside[node["padding_mode"]]
+        if not own:
+            if node["padding_mode"] == "zeros":
+                node.refuse("found an axis of length 1 and padding_mode zeros")
+            continue
+        if mode == "nearest":
+            found = node.writer.settled(place.with_body(rounded(place.body)))
+            match = f.equal(own[0], beside(found.body))
+        else:
+            kernel, reach = (_linear, 1) if mode == "linear" else (_cubic(Rational(-3, 4)), 2)
+            match = _weights(node, place, own, kernel, 2 * reach, 1.0, beside).body
+        body, over = body * match, [*over, *own]
+    return node.writer.vertex([array.axes[0], array.axes[1], *at.axes[1:-1]], body, over)
+
+
+def _affine_grid(node: Node, theta: Value | None, size: Value | None) -> Result:
+    """θ·(x, y, 1) for places that are even from −1 to 1 along each axis of space."""
+    matrix, shape = node.vertex_of(theta, "theta"), node.integers(size, "size")
+    lengths = shape[2:]
+    if len(matrix.axes) != 3 or matrix.shape[1:] != (len(lengths), len(lengths) + 1) or any(n < 1 for n in lengths):
+        node.refuse(f"found theta of shape {shown(matrix.shape)} for size {shown(shape)}")
+    for axis in range(3):
+        matrix = node.writer.single(matrix, axis)
+    axes = [node.writer.axis(n) for n in lengths]
+    places = []
+    for n, own in zip(lengths, axes):
+        o = own[0] if own else Integer(0)
+        ends = 2 * o / Integer(max(1, n - 1)) - 1 if n > 1 else Integer(0)
+        places.append(ends if node["align_corners"] else (2 * o + 1) / Integer(n) - 1)
+    column = matrix.axes[2][0]
+    terms = [matrix.at({column: Integer(k)}).body * place for k, place in enumerate([*places[::-1], Integer(1)])]
+    return Array((matrix.axes[0], *axes, matrix.axes[1]), sum(terms, Integer(0)))
+
+
 def _upsample(node: Node, x: Value | None, scales: Value | None = None) -> Result:
     modes = {"nearest": "nearest", "linear": "linear", "bilinear": "linear"}
     if node["mode"] not in modes:
@@ -220,6 +302,8 @@ _RESIZE: dict[str, Any] = {
 }
 
 OPERATORS: dict[str, Operator] = {
+    "AffineGrid": Operator(_affine_grid, {"align_corners": 0}),
+    "GridSample": Operator(_grid_sample, {"align_corners": 0, "mode": "linear", "padding_mode": "zeros"}),
     "Resize": Operator(_resize, _RESIZE),
     "Upsample": Operator(_upsample, {"mode": "nearest", "scales": None}),
 }
