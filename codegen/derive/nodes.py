@@ -71,13 +71,15 @@ class Derivation:
             if node in found:
                 continue
             terms: dict[int, list[Node]] = {}
-            for operand, local in self.partials(node):
-                for number, slope in found.get(operand, {}).items():
+            for operand, local in partials(nodes, node, self.active):
+                for number, slope in found.get(operand, {}).items() if local != nodes.zero else ():
                     terms.setdefault(number, []).append(nodes.times(local, slope))
             found[node] = self._totals(terms)
         return [found.get(node, {}) for node in self.results]
 
     def reverse(self) -> list[Slopes]:
+        if len(self.results) == 1:
+            return [self._reverse_of_one()]
         nodes, inputs = self.nodes, {node: number for number, node in enumerate(self.inputs)}
         pending: dict[Node, dict[int, list[Node]]] = {}
         for number, node in enumerate(self.results):
@@ -89,10 +91,33 @@ class Derivation:
                 for number, adjoint in adjoints.items():
                     found[number][inputs[node]] = adjoint
                 continue
-            for operand, local in self.partials(node) if adjoints else ():
-                into = pending.setdefault(operand, {})
-                for number, adjoint in adjoints.items():
-                    into.setdefault(number, []).append(nodes.times(adjoint, local))
+            for operand, local in partials(nodes, node, self.active) if adjoints else ():
+                if local != nodes.zero:
+                    into = pending.setdefault(operand, {})
+                    for number, adjoint in adjoints.items():
+                        into.setdefault(number, []).append(nodes.times(adjoint, local))
+        return found
+
+    def _reverse_of_one(self) -> Slopes:
+        """The same of one result, whose adjoints need no number."""
+        nodes, active, zero = self.nodes, self.active, self.nodes.zero
+        inputs = {node: number for number, node in enumerate(self.inputs)}
+        pending: dict[Node, list[Node]] = {self.results[0]: [nodes.one]}
+        found: Slopes = {}
+        for node in reversed(active):
+            terms = pending.pop(node, None)
+            if terms is None or (adjoint := terms[0] if len(terms) == 1 else nodes.total(terms)) == zero:
+                continue
+            if node in inputs:
+                found[inputs[node]] = adjoint
+                continue
+            for operand, local in partials(nodes, node, active):
+                if local != zero:
+                    term = nodes.times(adjoint, local)
+                    if operand in pending:
+                        pending[operand].append(term)
+                    else:
+                        pending[operand] = [term]
         return found
 
     def _totals(self, terms: Mapping[int, list[Node]]) -> Slopes:

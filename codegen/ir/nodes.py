@@ -13,7 +13,7 @@ from itertools import chain, takewhile
 from typing import Any, TypeAlias
 
 import numpy as np
-from sympy import Add, Expr, Indexed, Integer, Mul, Pow, Rational, S, Symbol
+from sympy import Add, Expr, Float, Indexed, Integer, Mul, Pow, Rational, S, Symbol
 from sympy.core.basic import Basic
 
 from codegen.cached import cached_property
@@ -130,8 +130,9 @@ class Nodes:
 
     def leaf(self, given: Basic) -> Node:
         """A reference, a symbol or a constant."""
-        # SymPy hashes an integer in Python.
-        table, key = (self._integers, given.p) if isinstance(given, Integer) else (self._found, given)
+        # SymPy hashes numbers in Python.
+        key = given._mpf_ if isinstance(given, Float) else given
+        table, key = (self._integers, given.p) if isinstance(given, Integer) else (self._found, key)
         found = table.get(key)
         if found is None:
             found = table[key] = len(self.heads)

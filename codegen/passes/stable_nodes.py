@@ -74,7 +74,7 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     """
     nodes, new = formulas.nodes, formulas.nodes.copy()
     order = nodes.reached(list(formulas.assigned.values()))
-    own = order[plain_forms(nodes)[order]].tolist()
+    own = plain_forms(nodes, order)
     if all(_plain_form(new, node) == node for node in own):
         return formulas
     new = nodes.copy()

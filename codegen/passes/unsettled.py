@@ -92,7 +92,8 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
     >>> [bool(unsettled(nodes, nodes.below([nodes.read(formula)]))) for formula in formulas]
     [False, True, False, True, False, True]
     """
-    near, asked = _Near(nodes), np.array(order, np.int64)
+    asked = np.array(order, np.int64)
+    near = _Near(nodes, asked)
     found: set[Node] = set()
     for head, rule, where in _RULES:
         some = asked[near.edges.has(head)[asked]]
@@ -104,9 +105,11 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
 class _Near:
     """What stands in the terms and factors of all nodes of a table, as arrays: no less than there is."""
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: Nodes, order: np.ndarray) -> None:
         self.edges = nodes.edges
         products = self.edges.has(Mul)
+        self.products = products & self.chosen(order)
+        """The products among the nodes in ``order``: those of others are not asked for."""
         scaled = products & (self.edges.lengths == 2) & self.edges.constant[self.edges.first]
         self.to_terms, self.to_factors = (self.edges.has(Add) | scaled,), (products, self.edges.has(Pow))
 
@@ -146,7 +149,7 @@ class _Near:
     def pairs(self, products: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each of some products, each of its factors that is in ``own``, and each other one."""
         count = len(self.edges.heads)
-        owners = inside = np.flatnonzero(products & self.edges.has(Mul))
+        owners = inside = np.flatnonzero(products & self.products)
         ends: list[tuple[np.ndarray, np.ndarray]] = []
         for _ in range(DEEP + 3):
             owners, inside = self._spread(owners, inside)
@@ -264,14 +267,14 @@ def _is_divided_by_squares(near: _Near) -> np.ndarray:
     return near.chosen(products[near.among(known, own, others) | near.among(known, own, bases)])
 
 
-def plain_forms(nodes: Nodes) -> np.ndarray:
-    """Whether each node may have one of the forms that take no look around."""
-    near, edges = _Near(nodes), nodes.edges
+def plain_forms(nodes: Nodes, order: np.ndarray) -> list[Node]:
+    """The nodes in ``order`` that may have one of the forms that take no look around."""
+    near, edges = _Near(nodes, order), nodes.edges
     exponentials = near([exp])
     reciprocals = edges.divides & near.powers(near(RECIPROCALS) | (edges.has(Add) & near.reading(exponentials)))
     powers = exponentials | near.powers(exponentials)
     products = edges.has(Mul) & (near.reading(powers) | _is_divided_by_squares(near))
-    found: np.ndarray = edges.has(log) | reciprocals | products
+    found: list[Node] = order[(edges.has(log) | reciprocals | products)[order]].tolist()
     return found
 
 
@@ -548,16 +551,19 @@ def _is_close(nodes: Nodes, node: Node) -> bool:
 
 def over_squares(nodes: Nodes, node: Node) -> Node | None:
     """A product with x/(x² + y²) as one function, :func:`~codegen.passes.norms.over_squares`; None for any other."""
+    found = list(factors(nodes, node))
+    if not any(power.p < 0 and nodes.heads[base] is Add for base, power in found):
+        return None
     powers: dict[Node, Expr] = {}
-    for base, power in factors(nodes, node):
+    for base, power in found:
         powers[base] = powers[base] + power if base in powers else power
     for total, power in powers.items():
         if power.is_negative and power.is_Integer and nodes.heads[total] is Add and _is_norm(nodes, total):
             squares, inside = _squares(nodes, total)
             above = tuple([powers.get(base, S.Zero) for base in inside])
-            if any(above) and (found := over_squares_of(squares, power, above)) is not None:
+            if any(above) and (form := over_squares_of(squares, power, above)) is not None:
                 rest = [nodes.power(b, p) for b, p in powers.items() if b != total and b not in inside]
-                product = nodes.product([*rest, nodes.filled(found, inside)])
+                product = nodes.product([*rest, nodes.filled(form, inside)])
                 return nodes.scaled(nodes.parted(node)[0], product)
     return None
 
@@ -588,7 +594,8 @@ def _has(nodes: Nodes, total: Node, head: type[Expr]) -> bool:
 
 def exponentials(nodes: Nodes, product: Node) -> Mapping[Node, tuple[Expr, Node]]:
     """The exponentials among the factors of a product, and their exponents as a number times a node."""
-    powers = {operand: nodes.as_power(operand) for operand in nodes.operands[product]}
+    heads = nodes.heads
+    powers = {o: nodes.as_power(o) for o in nodes.operands[product] if heads[o] is exp or heads[o] is Pow}
     return {o: (power, _argument(nodes, base)) for o, (base, power) in powers.items() if nodes.heads[base] is exp}
 
 

@@ -104,7 +104,6 @@ class _Reading:
         self.written = dict(written)
         self._found: dict[int, Node] = {}
         self._constants: set[int] = set()
-        self._leaves: dict[Basic, Node | None] = {}
         self._bases: dict[int, bool] = {}
         self._is_real, self._needs_reality = True, False
         """Whether all leaves are real, as the graph's are; whether SymPy says more of something if they are."""
@@ -129,9 +128,7 @@ class _Reading:
             if id(node) in found:
                 continue
             if type(node) not in OPERATIONS and (isinstance(node, (Symbol, Indexed)) or is_motion(node)):
-                if node not in self._leaves:
-                    self._leaves[node] = self._leaf(node)
-                made = self._leaves[node]
+                made = self._leaf(node)
             else:
                 arguments = node.args
                 waiting = [argument for argument in arguments if id(argument) not in found]

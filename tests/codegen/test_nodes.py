@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import get_args
 
@@ -19,6 +21,8 @@ from codegen.functions import (
     absolute,
     canonical,
     clip,
+    expm1,
+    log1p,
     maximum,
     power,
     relu,
@@ -30,9 +34,9 @@ from codegen.functions import (
     step,
 )
 from codegen.ir.cells import Cell
-from codegen.ir.nodes import Nodes
+from codegen.ir.nodes import ROUNDS, Nodes, pattern
 from codegen.numeric import evaluate, evaluate_exactly, rounded
-from codegen.passes import straight
+from codegen.passes import straight, unsettled
 from codegen.passes.straight import count_nodes, is_large
 from codegen.schedule import line
 from codegen.solvers import FlatFunction
@@ -309,3 +313,58 @@ def test_functions_of_as_many_arguments_alone_are_called_together() -> None:
     given = np.random.default_rng(0).normal(size=12)
     exact = evaluate_exactly(graph, dict(zip(map(str, x), given)))["e"][()]
     assert codegen.compile(graph)(*given) == pytest.approx(float(exact), rel=1e-14)
+
+
+FUNCTIONS = (sin, tanh, exp, sympy.sinh, sympy.cosh, log, sympy.erf, sympy.atan, absolute, sigmoid, expm1, log1p)
+SHAPES = (
+    *(x + 2 * y - 1, x - y, x * y / z, x * z / (x**2 + y**2), x / (1 + x**2)),
+    *(shape for f in FUNCTIONS for shape in (f(x), f(-x) * y / x, f(x + y) / (x + y), (f(x) - x) / x**3)),
+)
+
+
+def _random_table(seed: int) -> tuple[Nodes, list[int]]:
+    """Sums, products, quotients and functions of each other, many of them as rules for stable forms look for them."""
+    draw, nodes = random.Random(seed), Nodes()
+    found = [nodes.read(symbol) for symbol in symbols("x:4", real=True)]
+    for _ in range(150):
+        made = nodes.filled(pattern(draw.choice(SHAPES), [x, y, z]), [draw.choice(found[-25:]) for _ in "xyz"])
+        if nodes.constant(made) is None:
+            found.append(made)
+    return nodes, found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rules_for_stable_forms_are_asked_wherever_they_apply(seed: int) -> None:
+    nodes, roots = _random_table(seed)
+    near, order = unsettled._Near(nodes, nodes.reached(roots)), nodes.below(roots)
+    hits = 0
+    for head, rule, where in unsettled._RULES:
+        is_near = where(near)
+        found = [node for node in order if nodes.heads[node] is head and rule(nodes, node)]
+        hits += len(found)
+        assert all(is_near[node] for node in found), (head, rule)
+    assert hits > 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_reached_is_what_a_walk_meets(seed: int) -> None:
+    nodes, found = _random_table(seed)
+    chain = found[0]
+    for _ in range(2 * ROUNDS):
+        chain = nodes.made(sin, (chain,))
+    for roots in (found[-1:], found[-3:], [nodes.made(tanh, (found[-1],)), found[9]], [chain], [nodes.zero], []):
+        assert nodes.below(roots) == sorted(nodes.postorder(roots))
+
+
+def test_only_what_depends_on_a_change_is_made_again() -> None:
+    nodes = Nodes()
+    a, b, c = (nodes.read(formula) for formula in (sin(x) + y, sin(y) + x, cos(sin(x) + y) * (sin(y) + x)))
+    old, asked = nodes.read(sin(x)), list[int]()
+
+    def made(node: int, given: tuple[int, ...], found: Sequence[int]) -> int:
+        asked.append(node)
+        return nodes.read(x) if node == old else nodes.made(nodes.heads[node], given)  # type: ignore[arg-type]
+
+    found = nodes.rebuilt(nodes.below([a, b, c]), {old}, made)
+    assert [nodes.written(found[node]) for node in (a, b, c)] == [x + y, sin(y) + x, cos(x + y) * (sin(y) + x)]
+    assert set(asked) == {old, a, nodes.read(cos(sin(x) + y)), c}

@@ -144,7 +144,9 @@ class Straight:
 
 
 def _are_differentiable(nodes: Nodes, roots: Sequence[Node]) -> bool:
-    return all(is_differentiable(nodes, node) for node in nodes.below(roots))
+    edges, reached = nodes.edges, nodes.reached(roots)
+    plain = edges.has(Add) | edges.has(Mul) | (edges.has(Pow) & (edges.exponents != 1)) | (edges.lengths == 0)
+    return all(is_differentiable(nodes, node) for node in reached[~plain[reached]].tolist())
 
 
 def gradient(straight: Straight, of: str, wrt: Sequence[str]) -> Graph:

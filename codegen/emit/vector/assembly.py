@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 from sympy.core.basic import Basic
@@ -116,7 +117,8 @@ class Assembly:
         masked = not MASKED.isdisjoint(line.code.kinds)
         self.registers = 16 if masked else target.registers
         self.names = [f"%xmm{n}" for n in range(32)]
-        self.holds: list[Value | None] = [None] * self.registers
+        self.holds: list[Value] = [-1] * self.registers
+        """The value of each register that is not free."""
         self.needed = [0] * self.registers
         """When the value of each register is needed next."""
         self.binaries = {kind: f"{name}s{self.kind}" for kind, name in BINARY.items()}
@@ -137,13 +139,11 @@ class Assembly:
         self.place = 0
         self.text: list[str] = []
         self.loaded = ""
-        self.uses: list[list[int]] = [[] for _ in line.code.kinds]
-        """The places where values are read from now on, the next one last."""
-        uses, taken = self.uses, line.code.taken
-        for place in range(len(line.groups) - 1, -1, -1):
-            for value in line.groups[place]:
-                for operand in taken[value]:
-                    uses[operand].append(place)
+        first, after = _reads(line)
+        self.next: list[int] = first
+        """When each value is needed next, after this instruction."""
+        self.after: list[int] = after
+        """The same of each operand of each instruction, one after the other, once that has read it."""
         count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
         self.arrays = [base for base, _ in count.most_common()]
         calls = any(self.code.kinds[group[0]] == CALL for group in line.groups)
@@ -167,34 +167,33 @@ class Assembly:
 
     def _run(self) -> None:
         kinds, taken, stores = self.code.kinds, self.code.taken, self.line.stores
+        next_, after = self.next, iter(self.after)
         for place, group in enumerate(self.line.groups):
             self.place = place
             if self.left:
                 self.tidy()
             value = group[0]
-            kind = kinds[value]
+            kind, operands = kinds[value], taken[value]
+            for operand in operands:
+                next_[operand] = next(after)
             if kind in BINARY:
-                self.binary(value, kind, *taken[value])
+                self.binary(value, kind, *operands)
             elif kind in FUSED:
-                self.fused(value, kind, *taken[value])
+                self.fused(value, kind, *operands)
             elif kind == CALL:
+                for other in group[1:]:
+                    for operand in taken[other]:
+                        next_[operand] = next(after)
                 self.call(group)
                 continue
             elif kind in LEAVES:
                 self.load(value)
             else:
-                self.other(value, kind, taken[value])
+                self.other(value, kind, operands)
             if value in stores:
                 self.finish(value)
 
     # --- values and their places ------------------------------------------------------------------------------------
-
-    def later(self, value: Value) -> int:
-        """When a value is needed next, after this instruction."""
-        for place in reversed(self.uses[value]):
-            if place > self.place:
-                return place
-        return NEVER
 
     def memory(self, value: Value) -> str | None:
         """Where a value lies in memory, as an operand."""
@@ -245,16 +244,12 @@ class Assembly:
 
     def release(self, register: int) -> None:
         """A register whose value is needed there no more."""
-        value = self.holds[register]
-        assert value is not None
-        del self.where[value]
-        self.holds[register] = None
+        del self.where[self.holds[register]]
         self.free.append(register)
 
     def forget(self, value: Value) -> None:
         """What is needed no more takes no place."""
         if (register := self.where.pop(value, None)) is not None:
-            self.holds[register] = None
             self.free.append(register)
         if value in self.slots:
             self.left.append(self.slots.pop(value))
@@ -274,24 +269,27 @@ class Assembly:
     def acquire(self, value: Value, locked: Sequence[Value] = ()) -> int:
         """A register for a value, none of those that hold ``locked``."""
         if not self.free:
-            needed = self.needed
-            chosen = needed.index(max(needed))
-            while (given_up := self.holds[chosen]) in locked:
-                needed[chosen] = self.place
-                chosen = needed.index(max(needed))
-            assert given_up is not None
-            if not self.clean[given_up]:
-                self.spill(given_up)
-            self.release(chosen)
+            self.give_up(locked)
         register = self.free.pop()
-        self.hold(value, register)
+        self.holds[register], self.where[value] = value, register
+        self.needed[register] = self.next[value] + self.clean[value]
         return register
+
+    def give_up(self, locked: Sequence[Value]) -> None:
+        """Make room in the register whose value is needed last."""
+        needed = self.needed
+        chosen = needed.index(max(needed))
+        while (given_up := self.holds[chosen]) in locked:
+            needed[chosen] = self.place
+            chosen = needed.index(max(needed))
+        if not self.clean[given_up]:
+            self.spill(given_up)
+        self.release(chosen)
 
     def hold(self, value: Value, register: int) -> None:
         """A value is in a register from now on."""
         self.holds[register], self.where[value] = value, register
-        places = self.uses[value]
-        self.needed[register] = (places[-1] if places else NEVER) + self.clean[value]
+        self.needed[register] = self.next[value] + self.clean[value]
 
     def load(self, value: Value, locked: Sequence[Value] = ()) -> str:
         """The register of a value, which is loaded if it lies in memory only."""
@@ -311,22 +309,21 @@ class Assembly:
         found = self.where.get(value)
         if found is not None:
             return self.names[found]
-        if self.free and self.later(value) <= self.place + NEAR:
+        if self.free and self.next[value] <= self.place + NEAR:
             return self.load(value, locked)
         memory = self.memory(value)
         assert memory is not None
         return memory
 
     def used(self, taken: Sequence[Value]) -> None:
-        """Values have been read once; those that nobody reads again make room."""
-        uses, where = self.uses, self.where
+        """Values have been read; those that nobody reads again make room."""
+        next_, where = self.next, self.where
         for value in taken:
-            places = uses[value]
-            places.pop()
-            if not places:
+            again = next_[value]
+            if again == NEVER:
                 self.forget(value)
             elif value in where:
-                self.needed[where[value]] = places[-1] + self.clean[value]
+                self.needed[where[value]] = again + self.clean[value]
 
     def finish(self, value: Value) -> None:
         """Store a new value that is a result."""
@@ -337,14 +334,14 @@ class Assembly:
                 self.home[value] = element
                 self.clean[value] = CLEAN
                 self.needed[self.where[value]] += CLEAN
-        if not self.uses[value]:
+        if self.next[value] == NEVER:
             self.forget(value)
 
     # --- instructions -----------------------------------------------------------------------------------------------
 
     def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
         where, names = self.where, self.names
-        if a not in where and kind in COMMUTATIVE and (b in where or self.later(b) < self.later(a)):
+        if a not in where and kind in COMMUTATIVE and (b in where or self.next[b] < self.next[a]):
             a, b = b, a
         first = names[where[a]] if a in where else self.load(a, (a, b))
         second = names[where[b]] if b in where else self.source(b, (a, b))
@@ -383,9 +380,9 @@ class Assembly:
         The sum if it is needed no more, else such a factor, else what is loaded.
         """
         a, b, c = taken
-        where, uses = self.where, self.uses
+        where, next_ = self.where, self.next
         for v in (c, a, b):
-            if v in where and len(uses[v]) == taken.count(v):
+            if v in where and next_[v] == NEVER:
                 return v, True
         for v in (c, a, b):
             if v not in where:
@@ -424,10 +421,9 @@ class Assembly:
     def call(self, group: Group) -> None:
         """A function of one number, or of a vector of numbers."""
         columns = list(zip(*(self.code.taken[value] for value in group)))
-        taken = Counter(value for column in columns for value in column)
         overwritten = {*range(len(columns)), *TEMPORARY}
         for value, register in tuple(self.where.items()):
-            needed = len(self.uses[value]) > taken[value] or register in overwritten
+            needed = self.next[value] != NEVER or register in overwritten
             if needed and not self.clean[value]:
                 self.spill(value)
             if register in overwritten:
@@ -490,6 +486,27 @@ class Assembly:
             self.text.append(f"vinsertf128 $1, {self.names[high]}, %ymm{low}, %ymm{low}")
         if self.lanes * self.item == 64:
             self.text.append(f"vinsertf64x4 $1, %ymm{pairs[-1][0]}, %zmm{number}, %zmm{number}")
+
+
+def _reads(line: Line) -> tuple[list[int], list[int]]:
+    """When each value is first read; and of each operand, one instruction after the other, when it is read again."""
+    taken = line.code.taken
+    values = [value for group in line.groups for value in group]
+    counts = np.fromiter((len(group) for group in line.groups), np.int64, len(line.groups))
+    lengths = np.fromiter((len(taken[value]) for value in values), np.int64, len(values))
+    places = np.repeat(np.repeat(np.arange(len(counts)), counts), lengths)
+    operands = np.fromiter(chain.from_iterable([taken[value] for value in values]), np.int64, len(places))
+    order = np.argsort(operands, kind="stable")
+    operands, places = operands[order], places[order]
+    is_other = np.diff(operands, prepend=-1) > 0
+    is_new = is_other | (np.diff(places, prepend=-1) != 0)
+    starts = np.flatnonzero(is_new)
+    again = np.append(np.where(is_other[starts[1:]], NEVER, places[starts[1:]]), NEVER)
+    first = np.full(len(taken), NEVER)
+    first[operands[is_other]] = places[is_other]
+    after = np.empty(len(order), np.int64)
+    after[order] = again[np.cumsum(is_new) - 1]
+    return first.tolist(), after.tolist()
 
 
 SIGNS: Mapping[Dtype, int] = {"float64": 1 << 63, "float32": 1 << 31}
