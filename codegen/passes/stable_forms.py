@@ -8,6 +8,7 @@ from typing import Any
 
 from sympy import (
     Add,
+    Chi,
     Dummy,
     Expr,
     Float,
@@ -26,6 +27,7 @@ from sympy import (
     cos,
     cosh,
     erf,
+    erfi,
     exp,
     expand,
     expint,
@@ -88,7 +90,15 @@ from codegen.functions.bessel import (
     log_bessel,
     log_besselk,
 )
-from codegen.functions.damped_integrals import damped_ei, damped_expint, damped_expint_line, damped_shi, log_upper_gamma
+from codegen.functions.damped_integrals import (
+    damped_chi,
+    damped_ei,
+    damped_erfi,
+    damped_expint,
+    damped_expint_line,
+    damped_shi,
+    log_upper_gamma,
+)
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
@@ -257,6 +267,8 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     expint: lambda p, x: (-x, damped_expint(Integer(0), p, x)),
     generalised_exponential_integral: lambda p, x: (-x, damped_expint(Integer(0), p, x)),
     hyperbolic_sine_integral: lambda x: (x, damped_shi(x)),
+    Chi: lambda x: (x, damped_chi(x)),
+    erfi: lambda x: (x**2, damped_erfi(Integer(0), x)),
     upper_gamma: lambda a, x: (-x, x**a * damped_expint(Integer(0), 1 - a, x)),
     damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
     gamma: lambda x: _where(x, log_gamma(x), gamma(x)),
@@ -298,7 +310,7 @@ INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
 DAMPING: Mapping[type[Expr], tuple[int, int]] = {sigmoid_slope: (1, 1), tanh_slope: (4, 2)}
 
 INTEGRALS = frozenset(
-    {exponential_integral, expint, generalised_exponential_integral, hyperbolic_sine_integral, upper_gamma}
+    {Chi, erfi, exponential_integral, expint, generalised_exponential_integral, hyperbolic_sine_integral, upper_gamma}
 )
 """Of ``GROWTH`` those whose products with exponentials are looked for."""
 GROWING = frozenset({*RECIPROCALS} - {tanh})
