@@ -128,6 +128,7 @@ from codegen.functions.ratios import (
     ROWS,
     complementary_log_log,
     line_over,
+    line_over_quotient,
     log_of_quotient,
     ratio,
     reciprocal_gap,
@@ -795,7 +796,10 @@ def _over_function(node: Mul, factor: Expr) -> Expr | None:
     if shared != whole:
         if above or row.place != 0 or any(is_reciprocal(b) for b in Mul.make_args(shared)):
             return None
-        return line_over(number, 0, 0, shared, distance / shared) * left * others
+        c = distance / shared
+        if all(is_reciprocal(factor) for factor in Mul.make_args(c)):
+            return line_over_quotient(number, 0, 0, shared, 1 / c) * left * others
+        return line_over(number, 0, 0, shared, c) * left * others
     found = ratio(number, line, 0, argument) * coefficient if above else ratio(line, number, 0, argument) / coefficient
     return found * left * others
 

@@ -115,6 +115,8 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "tanh(2x)/sin(2x)": (tanh(2 * x) / sin(2 * x), ANYWHERE),
     "x²/(exp(x) − 1)²": (x**2 / (exp(x) - 1) ** 2, FAR[:-1]),
     "b/(1 − exp(−b·c))": (b / (1 - exp(-b * c)), SCALES),
+    "x/(exp(x/T) − 1)": (x / (exp(x / T) - 1), [(1.0, 1e-9), (300, 1e-4), (2.0, 4.13), (2.0, 4.14), (1.0, -40.0)]),
+    "x/tanh(x/T)": (x / tanh(x / T), [(1e9, 2.0), (2.0, -3.0)]),
     "coth(x) − 1/x": (1 / tanh(x) - 1 / x, FAR),
     "1/x − 1/tan(x)": (1 / x - 1 / tan(x), ANYWHERE),
     "1/log(x) − 1/(x − 1)": (1 / log(x) - 1 / (x - 1), BESIDE_1),
