@@ -9,16 +9,24 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from sympy import Add, Dummy, Expr, Float, Integer, S, binomial, exp, factorial, log
+from sympy import Add, Chi, Dummy, Expr, Float, Integer, Rational, S, binomial, erfi, exp, factorial, log, pi, sqrt
 
 from codegen.functions.densities import gamma_density, log_gamma_density, log_less_digamma
 from codegen.functions.gammas import regularised_gamma_slope, regularised_upper_gamma
 from codegen.functions.incomplete import generalised_exponential_integral
 from codegen.functions.integrals import exponential_integral, hyperbolic_sine_integral
-from codegen.functions.kinks import maximum, select
+from codegen.functions.kinks import absolute, maximum, select
 from codegen.functions.primitive import Approximation
 
-__all__ = ["damped_ei", "damped_expint", "damped_expint_line", "damped_shi", "log_upper_gamma"]
+__all__ = [
+    "damped_chi",
+    "damped_ei",
+    "damped_erfi",
+    "damped_expint",
+    "damped_expint_line",
+    "damped_shi",
+    "log_upper_gamma",
+]
 
 FAR, NODES = 8, 24
 """From here on exp(x)·Eₚ(x) is a sum over so many nodes, to exp(−4·√(FAR·NODES)) = 10⁻²⁴ of it."""
@@ -26,6 +34,8 @@ FAR_FOR_EI = 38
 """From here on the asymptotic series of Ei has all digits: of its terms k!/xᵏ the least is exp(−x)."""
 FAR_FOR_SHI = 4
 """From here on Shi is the sum of what keeps its digits in derivatives."""
+FAR_FOR_ERFI, TERMS_FOR_ERFI = Rational(13, 2), 38
+"""From here on the asymptotic series of exp(−x²)·erfi(x) has all digits: of its terms the least is exp(−x²)."""
 FAR_FOR_GAMMA, LEVELS = 12, 16
 """From here on the continued fraction of Γ(a, x) is taken where x is 3a/2 too, and its levels."""
 
@@ -120,6 +130,59 @@ class damped_shi(Approximation):  # noqa: N801
     @staticmethod
     def value(mp: Any, x: Any) -> Any:
         return mp.exp(-x) * mp.shi(x) if mp.isfinite(x) else mp.mpf(0) if x > 0 else x
+
+
+class damped_chi(Approximation):  # noqa: N801
+    """exp(−x)·Chi(x), where Chi is (Ei − E₁)/2 for x > 0."""
+
+    nargs = 1
+
+    @classmethod
+    def formula(cls, x: Expr) -> Expr:
+        first = Integer(0)
+        far = (damped_ei(first, x) - exp(-2 * x) * damped_expint(first, Integer(1), x)) / 2
+        return select(x - FAR_FOR_SHI, far, exp(-x) * Chi(x))
+
+    @staticmethod
+    def value(mp: Any, x: Any) -> Any:
+        return mp.exp(-x) * mp.chi(x) if mp.isfinite(x) else mp.mpf(0) if x > 0 else x
+
+
+class damped_erfi(Approximation):  # noqa: N801
+    """The k-th derivative of y = exp(−x²)·erfi(x) of a number k, far out by its asymptotic series.
+
+    y′ is 2/√π − 2x·y, and from there on y⁽ᵏ⁾ is −2x·y⁽ᵏ⁻¹⁾ − 2·(k − 1)·y⁽ᵏ⁻²⁾.
+    """
+
+    nargs = 2
+
+    @classmethod
+    def formula(cls, k: Expr, x: Expr) -> Expr:
+        order = int(k)
+        far: Expr = Integer(1)
+        for j in range(TERMS_FOR_ERFI, -1, -1):
+            far = 1 + Rational((2 * j + order + 2) * (2 * j + order + 1), 4 * (j + 1)) / x**2 * far
+        series = (-1) ** order * factorial(order) / x ** (order + 1) * far / sqrt(pi)
+        near = [exp(-(x**2)) * erfi(x), 2 / sqrt(pi)]
+        near[1] -= 2 * x * near[0]
+        for j in range(2, order + 1):
+            near.append(-2 * x * near[j - 1] - 2 * (j - 1) * near[j - 2])
+        return select(absolute(x) - FAR_FOR_ERFI, series, near[order])
+
+    def _eval_derivative(self, symbol: Expr) -> Expr:
+        k, x = self.args
+        return damped_erfi(k + 1, x) * x.diff(symbol)
+
+    @staticmethod
+    def value(mp: Any, k: Any, x: Any) -> Any:
+        if not mp.isfinite(x):
+            return x if x != x else mp.mpf(0)
+        with mp.workprec(mp.prec + 16 + 2 * (int(k) + 1) * max(0, int(mp.mag(x)) if x else 0)):
+            found = [mp.exp(-(x**2)) * mp.erfi(x)]
+            found.append(2 / mp.sqrt(mp.pi) - 2 * x * found[0])
+            for j in range(2, int(k) + 1):
+                found.append(-2 * x * found[j - 1] - 2 * (j - 1) * found[j - 2])
+        return +found[int(k)]
 
 
 class log_upper_gamma(Approximation):  # noqa: N801

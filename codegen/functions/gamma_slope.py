@@ -59,7 +59,9 @@ def _near(special: Any, a: Array, x: Array) -> Any:
 def _far(special: Any, a: Array, x: Array) -> Any:
     is_large = a >= LARGE
     small, large = np.where(is_large, 1, a), np.where(is_large, a, LARGE)
-    moved, inverse = np.log1p((x - large) / large), 1 / large
+    # Far below a there are no digits of x in x − a.
+    moved = np.where(x > large / 8, np.log1p((x - large) / large), np.log(x) - np.log(large))
+    inverse = 1 / large
     square = inverse**2
     corrected = large * _phi(moved) + inverse * np.polynomial.Polynomial(STIRLING)(square)
     of_large = np.sqrt(large / (2 * np.pi)) * np.exp(-corrected)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import sympy
-from sympy import Expr, Float, Rational, S, erf, exp, ff, log
+from sympy import Add, Expr, Float, Rational, S, binomial, erf, exp, ff, log
 
 from codegen.functions.bessel import log_bessel
 from codegen.functions.exponentials import log1mexp, log_tanh
@@ -32,6 +32,7 @@ __all__ = [
     "ROWS",
     "complementary_log_log",
     "line_over",
+    "line_over_quotient",
     "log_of_quotient",
     "log_over",
     "ratio",
@@ -254,19 +255,22 @@ class line_over(Approximation):  # noqa: N801
     """The n-th derivative by b, and the m-th by c, of b/f(b·c): cⁿ⁻ᵐ⁻¹ times a function of b·c."""
 
     nargs = 5
+    sense: ClassVar[int] = 1
+    """The power of c beside b."""
 
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
         number, n, m = map(int, arguments[:3])
         b, c = arguments[3:]
-        near = _third(ROWS[number].vanishes)
-        beside = _horner(cls.series(number, n, m), held(b * c, near))
-        return c ** (n - m - 1) * select(absolute(b * c) - near, derivative(_by_scale(number, m), n, b * c), beside)
+        u, near = b * c**cls.sense, _third(ROWS[number].vanishes)
+        beside = _horner(cls.series(number, n, m), held(u, near))
+        front = c ** (cls.sense * (n - 1) - m)
+        return front * select(absolute(u) - near, derivative(_by_scale(number, m, cls.sense), n, u), beside)
 
     @classmethod
     def series(cls, number: int, n: int, m: int) -> Sequence[Expr]:
         coefficients = ratio.series(LINES[S.Zero], number)
-        return [ff(k, n) * ff(k - 1, m) * a for k, a in enumerate(coefficients)][n:]
+        return [ff(k, n) * ff(cls.sense * (k - 1), m) * a for k, a in enumerate(coefficients)][n:]
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         number, n, m, b, c = self.args
@@ -278,13 +282,25 @@ class line_over(Approximation):  # noqa: N801
         number, n, m = map(int, arguments[:3])
         b, c = arguments[3:]
         at_0 = cls.series(number, n, m)[0]
-        return c ** (n - m - 1) * _exactly(mp, b * c, n + m, at_0, lambda u: derivative(_by_scale(number, m), n, u))
+        scaled = _by_scale(number, m, cls.sense)
+        exact = _exactly(mp, b * c**cls.sense, n + m, at_0, lambda u: derivative(scaled, n, u))
+        return c ** (cls.sense * (n - 1) - m) * exact
+
+
+class line_over_quotient(line_over):  # noqa: N801
+    """The same of b/f(b/c), whose derivatives by c are no longer differences: c¹⁻ⁿ⁻ᵐ times a function of b/c."""
+
+    sense = -1
 
 
 @lru_cache(maxsize=256)
-def _by_scale(number: int, m: int) -> Callable[[Expr], Expr]:
-    """The m-th derivative of b/f(b·c) by c, at c = 1."""
-    return lambda b: b ** (m + 1) * derivative(ROWS[number].reciprocal, m, b)
+def _by_scale(number: int, m: int, sense: int) -> Callable[[Expr], Expr]:
+    """The m-th derivative of b/f(b·c), or of b/f(b/c), by c, at c = 1; for the latter with Lah's numbers."""
+    reciprocal = ROWS[number].reciprocal
+    if sense == 1 or m == 0:
+        return lambda b: b ** (m + 1) * derivative(reciprocal, m, b)
+    lah = [ff(m, m - j) * binomial(m - 1, j - 1) for j in range(1, m + 1)]
+    return lambda b: (-1) ** m * Add(*[c * b ** (j + 1) * derivative(reciprocal, j, b) for j, c in enumerate(lah, 1)])
 
 
 class log_over(Beside):  # noqa: N801

@@ -1,9 +1,13 @@
-"""What SymPy makes of Γ(a, w) and E₁₋ₐ(w) for a = −½, −3/2, …: a sum with erfc(√w) whose digits are lost far out."""
+"""What SymPy makes of Γ(a, w) for a = 3/2, 5/2, …, and of it and E₁₋ₐ(w) for a = −½, −3/2, …: a sum with erfc(√w).
+
+Its digits are lost far out, and those of its derivatives for positive a beside 0.
+"""
 
 from __future__ import annotations
 
 from sympy import Add, Dummy, Expr, Mul, Rational, S, erfc, exp, expand, gamma
 
+from codegen.functions.gammas import regularised_upper_gamma
 from codegen.functions.incomplete import generalised_exponential_integral, upper_gamma
 from codegen.walk import is_large
 
@@ -13,6 +17,8 @@ LARGE = 200
 
 def of_half_order(node: Add) -> Expr | None:
     """c·Γ(a, w)/Γ(a) for c·erfc(√w) − c·exp(−w)·(w⁻¹ᐟ²/Γ(½) + … + wᵃ/Γ(a + 1)), and what else there is.
+
+    For a > 0 it is c·erfc(√w) + c·exp(−w)·(w¹ᐟ²/Γ(3/2) + … + wᵃ⁻¹/Γ(a)).
 
     >>> from sympy import Symbol, expint, uppergamma
     >>> x = Symbol("x", real=True)
@@ -46,6 +52,10 @@ def _of_half_order(node: Add, term: Expr, u: Expr) -> Expr | None:
     c = in_z(term / erfc(u))
     terms = Add.make_args(expand(in_z(Add(*decaying)) * exp(z) / c))
     n = len(terms)
+    back = {z: w, **{dummy: base for base, dummy in positive.items()}}
+    left = [t for t in node.args if t is not term and t not in decaying]
+    if set(terms) == {z ** (k - S.Half) / gamma(k + S.Half) for k in range(1, n + 1)}:
+        return Add(c.subs(back) * regularised_upper_gamma(n + S.Half, w), *left)
     if set(terms) != {-(z ** (S.Half - k)) / gamma(Rational(3, 2) - k) for k in range(1, n + 1)}:
         return None
     a = S.Half - n
@@ -53,5 +63,4 @@ def _of_half_order(node: Add, term: Expr, u: Expr) -> Expr | None:
     kind, order = upper_gamma, a
     if not (rest * z**a).has(z):
         rest, kind, order = rest * z**a, generalised_exponential_integral, 1 - a
-    back = {z: w, **{dummy: base for base, dummy in positive.items()}}
-    return Add(rest.subs(back) * kind(order, w), *[t for t in node.args if t is not term and t not in decaying])
+    return Add(rest.subs(back) * kind(order, w), *left)

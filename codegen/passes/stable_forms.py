@@ -8,6 +8,7 @@ from typing import Any
 
 from sympy import (
     Add,
+    Chi,
     Dummy,
     Expr,
     Float,
@@ -26,6 +27,7 @@ from sympy import (
     cos,
     cosh,
     erf,
+    erfi,
     exp,
     expand,
     expint,
@@ -88,7 +90,15 @@ from codegen.functions.bessel import (
     log_bessel,
     log_besselk,
 )
-from codegen.functions.damped_integrals import damped_ei, damped_expint, damped_expint_line, damped_shi, log_upper_gamma
+from codegen.functions.damped_integrals import (
+    damped_chi,
+    damped_ei,
+    damped_erfi,
+    damped_expint,
+    damped_expint_line,
+    damped_shi,
+    log_upper_gamma,
+)
 from codegen.functions.densities import by_logarithm, gamma_density, log_gamma_density
 from codegen.functions.digamma import log_beta, log_gamma
 from codegen.functions.exponentials import (
@@ -121,6 +131,7 @@ from codegen.functions.ratios import (
     ROWS,
     complementary_log_log,
     line_over,
+    line_over_quotient,
     log_of_quotient,
     ratio,
     reciprocal_gap,
@@ -264,6 +275,8 @@ GROWTH: Mapping[type[Expr], Callable[..., tuple[Expr, Expr]]] = {
     expint: lambda p, x: (-x, damped_expint(Integer(0), p, x)),
     generalised_exponential_integral: lambda p, x: (-x, damped_expint(Integer(0), p, x)),
     hyperbolic_sine_integral: lambda x: (x, damped_shi(x)),
+    Chi: lambda x: (x, damped_chi(x)),
+    erfi: lambda x: (x**2, damped_erfi(Integer(0), x)),
     upper_gamma: lambda a, x: (-x, x**a * damped_expint(Integer(0), 1 - a, x)),
     damped_besselk: lambda n, x: (log_besselk(n, x) + x, Integer(1)),
     gamma: lambda x: _where(x, log_gamma(x), gamma(x)),
@@ -311,7 +324,7 @@ NUMBERS_OF_KINDS: Mapping[type[Expr], int] = {kind.function: number for number, 
 DAMPING: Mapping[type[Expr], tuple[int, int]] = {sigmoid_slope: (1, 1), tanh_slope: (4, 2)}
 
 INTEGRALS = frozenset(
-    {exponential_integral, expint, generalised_exponential_integral, hyperbolic_sine_integral, upper_gamma}
+    {Chi, erfi, exponential_integral, expint, generalised_exponential_integral, hyperbolic_sine_integral, upper_gamma}
 )
 """Of ``GROWTH`` those whose products with exponentials are looked for."""
 GROWING = frozenset({exp, *RECIPROCALS} - {tanh})
@@ -847,7 +860,10 @@ def _over_function(node: Mul, factor: Expr) -> Expr | None:
     if shared != whole:
         if above or row.place != 0 or any(is_reciprocal(b) for b in Mul.make_args(shared)):
             return None
-        return line_over(number, 0, 0, shared, distance / shared) * left * others
+        c = distance / shared
+        if all(is_reciprocal(factor) for factor in Mul.make_args(c)):
+            return line_over_quotient(number, 0, 0, shared, 1 / c) * left * others
+        return line_over(number, 0, 0, shared, c) * left * others
     found = ratio(number, line, 0, argument) * coefficient if above else ratio(line, number, 0, argument) / coefficient
     return found * left * others
 

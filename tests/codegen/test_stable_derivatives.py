@@ -12,6 +12,7 @@ import mpmath
 import numpy as np
 import pytest
 from sympy import (
+    Chi,
     Ei,
     Expr,
     Idx,
@@ -36,6 +37,7 @@ from sympy import (
     cosh,
     erf,
     erfc,
+    erfi,
     exp,
     expint,
     factorial,
@@ -115,6 +117,8 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "tanh(2x)/sin(2x)": (tanh(2 * x) / sin(2 * x), ANYWHERE),
     "x²/(exp(x) − 1)²": (x**2 / (exp(x) - 1) ** 2, FAR[:-1]),
     "b/(1 − exp(−b·c))": (b / (1 - exp(-b * c)), SCALES),
+    "x/(exp(x/T) − 1)": (x / (exp(x / T) - 1), [(1.0, 1e-9), (300, 1e-4), (2.0, 4.13), (2.0, 4.14), (1.0, -40.0)]),
+    "x/tanh(x/T)": (x / tanh(x / T), [(1e9, 2.0), (2.0, -3.0)]),
     "coth(x) − 1/x": (1 / tanh(x) - 1 / x, FAR),
     "1/x − 1/tan(x)": (1 / x - 1 / tan(x), ANYWHERE),
     "1/log(x) − 1/(x − 1)": (1 / log(x) - 1 / (x - 1), BESIDE_1),
@@ -581,6 +585,32 @@ def test_the_logarithm_of_an_incomplete_gamma_function(shape: float, place: floa
         ]
     found = [float(values[output]) for output in ("e", "e_x", "e_xx", "e_a")]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+#: Functions that SymPy has no derivatives of, or has them with others: their exact form, and places.
+BY_MPMATH: dict[str, tuple[Expr, Callable[[Any], Any], Sequence[float]]] = {
+    "log Chi": (log(Chi(x)), lambda z: mpmath.log(mpmath.chi(z)), [0.6, 3.9, 4.1, 700.0, 1e4]),
+    "exp(−x)·Chi(x)": (exp(-x) * Chi(x), lambda z: mpmath.exp(-z) * mpmath.chi(z), [0.6, 800.0]),
+    "log erfi": (log(erfi(x)), lambda z: mpmath.log(mpmath.erfi(z)), [1e-9, 0.6, 6.4, 6.6, 27.0, 1e5]),
+    "exp(−x²)·erfi(x)": (exp(-(x**2)) * erfi(x), lambda z: mpmath.exp(-z * z) * mpmath.erfi(z), [-27.0, 3.0, 6.6]),
+    "log Γ(5/2, x)": (
+        log(uppergamma(Rational(5, 2), x)),
+        lambda z: mpmath.log(mpmath.gammainc(mpmath.mpf(5) / 2, z)),
+        [1e-9, 3.0, 30.0, 800.0],
+    ),
+    "Γ(7/2, 2x)": (uppergamma(Rational(7, 2), 2 * x), lambda z: mpmath.gammainc(mpmath.mpf(7) / 2, 2 * z), [1e-9, 3.0]),
+}
+
+
+@pytest.mark.parametrize("name", BY_MPMATH)
+def test_functions_by_the_differences_of_mpmath(name: str) -> None:
+    formula, exact, places = BY_MPMATH[name]
+    graph = optimise(slopes(formula)[0])[0]
+    for place in places:
+        with mpmath.workdps(60):
+            expected = [float(mpmath.diff(exact, place, order)) for order in range(3)]
+        values = evaluate(graph, {"x": place})
+        np.testing.assert_allclose([values[output] for output in graph.outputs], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("place", [1e3, 1e6])
