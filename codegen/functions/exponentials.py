@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sympy import (
@@ -196,7 +196,7 @@ class softmax_part(Composite):  # noqa: N801
         return self * Add(*[softmax_part(a, *arguments) * (dx - a.diff(symbol)) for a in arguments if a != x])
 
 
-EXP, COSH, SINH = range(3)
+EXP, COSH, SINH, EXPM1 = range(4)
 
 
 class Kind(NamedTuple):
@@ -214,9 +214,15 @@ KINDS: Sequence[Kind] = (
     Kind(exp, EXP, lambda x: x, lambda x: Integer(1)),
     Kind(cosh, SINH, absolute, lambda x: (1 + exp(-2 * absolute(x))) / 2),
     Kind(sinh, COSH, absolute, lambda x: -sign(x) * expm1(-2 * absolute(x)) / 2),
+    Kind(expm1, EXP, relu, lambda x: -sign(x) * expm1(-absolute(x))),
 )
-#: f′·g − f·g′ of two different kinds.
-WRONSKIANS = {(EXP, COSH): 1, (SINH, EXP): 1, (SINH, COSH): 1, (COSH, EXP): -1, (EXP, SINH): -1, (COSH, SINH): -1}
+#: f′·g − f·g′ = c·exp(b·x) of two different kinds at x: c and b.
+WRONSKIANS: Mapping[tuple[int, int], tuple[int, int]] = {
+    **dict.fromkeys([(EXP, COSH), (SINH, EXP), (SINH, COSH)], (1, 0)),
+    **dict.fromkeys([(COSH, EXP), (EXP, SINH), (COSH, SINH)], (-1, 0)),
+    (EXPM1, EXP): (1, 1),
+    (EXP, EXPM1): (-1, 1),
+}
 
 
 class log_of_weighted_sum(Composite):  # noqa: N801
@@ -238,47 +244,52 @@ class log_of_weighted_sum(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         slopes = [
-            part_of_weighted_sum(KINDS[k].slope, x, *self.args) * c * x.diff(symbol)
-            + part_of_weighted_sum(k, x, *self.args) * c.diff(symbol)
+            part_of_weighted_sum(KINDS[k].slope, c, x, *self.args) * x.diff(symbol)
+            + part_of_weighted_sum(k, 1, x, *self.args) * c.diff(symbol)
             for k, c, x in _terms(self.args)
         ]
         return Add(*slopes)
 
 
 class part_of_weighted_sum(Composite):  # noqa: N801
-    """f(x)/Σ cᵢ·fᵢ(xᵢ) of k, x, k₁, c₁, x₁, …, as it is where both are out of range.
+    """w·f(x)/Σ cᵢ·fᵢ(xᵢ) of k, w, x, k₁, c₁, x₁, …, as it is where both are out of range.
 
-    With g = fᵢ(xᵢ) and the sum S its derivative is Σ (cᵢ·(f′·g·dx − f·g′·dxᵢ) − f·g·dcᵢ)/S², a product of such parts in
-    each term. f′·g − f·g′ is 0 or ±1 where x and xᵢ are the same: nothing grows that cancels.
+    With g = fᵢ(xᵢ) and the sum S its derivative is Σ (w·cᵢ·(f′·g·dx − f·g′·dxᵢ) + (cᵢ·dw − w·dcᵢ)·f·g)/S², a product of
+    two such parts in each term. f′·g − f·g′ is 0, or an exponential, where x and xᵢ are the same, and cᵢ·dw − w·dcᵢ is
+    0 where w is cᵢ times a number: nothing grows that cancels.
     """
 
     @classmethod
     def formula(cls, *arguments: Expr) -> Expr:
-        k, x, *terms = arguments
+        k, w, x, *terms = arguments
         kind = KINDS[int(k)]
         shift, total = _shifted(terms)
-        return kind.scaled(x) * exp(kind.size(x) - shift) / total
+        return w * kind.scaled(x) * exp(kind.size(x) - shift) / total
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
-        k, x, *terms = self.args
-        dx = x.diff(symbol)
+        k, w, x, *terms = self.args
+        kind, dw, dx = int(k), w.diff(symbol), x.diff(symbol)
 
-        def part(kind: int, argument: Expr) -> Expr:
-            return part_of_weighted_sum(kind, argument, *terms)
+        def part(kind: int, weight: Expr, argument: Expr) -> Expr:
+            return part_of_weighted_sum(kind, weight, argument, *terms) if weight != 0 else Integer(0)
 
         turned: list[Expr] = []
         for n, c, a in _terms(terms):
-            da = a.diff(symbol)
-            if a == x or (a == -x and (int(k), n) in WRONSKIANS):
+            da, dc = a.diff(symbol), c.diff(symbol)
+            opposite = a == -x and {COSH, SINH} & {kind, n}
+            if a == x or (opposite and (kind, n) in WRONSKIANS):
                 # cosh(−x) = cosh(x) and sinh(−x) = −sinh(x) beside exp(x).
-                sense = -1 if a != x and SINH in (k, n) else 1
-                along = dx if k == EXP else da
-                change = sense * WRONSKIANS.get((int(k), n), 0) * part(EXP, Integer(0)) ** 2 * along
-            elif n == k == EXP:
-                change = self * part(EXP, a) * (dx - da)
+                sense = -1 if a != x and SINH in (kind, n) else 1
+                factor, rate = WRONSKIANS.get((kind, n), (0, 0))
+                along = sense * factor * (dx if kind == EXP else da)
+                turned.append(along * part(EXP, w, rate * x) * part(EXP, c, Integer(0)))
+            elif n == kind == EXP:
+                turned.append(self * part(EXP, c, a) * (dx - da))
             else:
-                change = part(KINDS[int(k)].slope, x) * part(n, a) * dx - self * part(KINDS[n].slope, a) * da
-            turned.append(c * change - self * part(n, a) * c.diff(symbol))
+                turned.append(part(KINDS[kind].slope, w, x) * part(n, c, a) * dx)
+                turned.append(-self * part(KINDS[n].slope, c, a) * da)
+            if c * dw != w * dc:
+                turned.append(part(kind, dw, x) * part(n, c, a) - self * part(n, dc, a))
         return Add(*turned)
 
 

@@ -124,11 +124,14 @@ def _complement(node: Basic) -> Basic | None:
 
 def _without_activations(equations: Sequence[Equation], keep: Collection[str]) -> list[Equation]:
     """The same of vertices: where one is read in such forms alone, and these are one function, it is written for it."""
+    sources = [e for e in equations if e.is_map and e.body.func in tails.COMPLEMENTS_OF_ACTIVATIONS]
+    readers: dict[Cell, list[Cell]] = {e.cell: [] for e in sources if e.name not in keep}
+    for equation in equations if readers else ():
+        for cell in {access.cell for access in equation.reads} & readers.keys():
+            readers[cell].append(equation.cell)
     found = {e.cell: e for e in equations}
-    for source in equations:
-        if source.is_map and source.body.func in tails.COMPLEMENTS_OF_ACTIVATIONS and source.name not in keep:
-            readers = [e for e in found.values() if any(access.cell == source.cell for access in e.reads)]
-            found |= _with_vertex_complemented(source, readers)
+    for cell, its_readers in readers.items():
+        found |= _with_vertex_complemented(found[cell], [found[reader] for reader in its_readers])
     return [*found.values()]
 
 

@@ -227,7 +227,9 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
     inverse_erfcx: lambda x: -log_erfcx(x),
     regularised_upper_gamma: log_upper_gamma,
     logarithmic_product: lambda l, *powers: Add(l, *logarithms([*in_pairs(powers)])),
-    part_of_weighted_sum: lambda k, x, *terms: _stable_log(KINDS[int(k)].function(x)) - log_of_weighted_sum(*terms),
+    part_of_weighted_sum: lambda k, w, x, *terms: (
+        _stable_log(w * KINDS[int(k)].function(x)) - log_of_weighted_sum(*terms)
+    ),
     **dict.fromkeys(LOGISTIC, log_sigmoid),
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
@@ -318,7 +320,7 @@ INTERCEPTS: Mapping[type[Expr], tuple[type[Expr], Callable[[Expr], Expr]]] = {
 }
 
 #: Of functions that grow their numbers in KINDS.
-NUMBERS_OF_KINDS: Mapping[type[Expr], int] = {kind.function: number for number, kind in enumerate(KINDS)}
+KINDS_BY_FUNCTION: Mapping[type[Expr], int] = {kind.function: number for number, kind in enumerate(KINDS)}
 
 #: What decays too fast for any power of its argument, c·σ′(k·x): c and k.
 DAMPING: Mapping[type[Expr], tuple[int, int]] = {sigmoid_slope: (1, 1), tanh_slope: (4, 2)}
@@ -367,9 +369,10 @@ def exponential_terms(total: Basic) -> Mapping[Expr, Expr]:
 
 
 def weighted_terms(total: Basic) -> tuple[Expr, ...]:
-    """The k₁, c₁, a₁, … of c₁·f₁(a₁) + c₂·f₂(a₂) + …, the kᵢ numbers of KINDS; none where a cᵢ would have cosh or sinh.
+    """The k₁, c₁, a₁, … of c₁·f₁(a₁) + c₂·f₂(a₂) + …, the kᵢ numbers of KINDS.
 
-    Where there are cosh(a) and sinh(a), these are exponentials: their difference is one.
+    There are none where a cᵢ would have such a function. Of cosh(a) and sinh(a) exponentials are made: their difference
+    is one.
     """
     found: dict[tuple[int, Expr], Expr] = {}
 
@@ -377,11 +380,11 @@ def weighted_terms(total: Basic) -> tuple[Expr, ...]:
         found[kind, a] = found.get((kind, a), S.Zero) + factor
 
     for term in Add.make_args(total):
-        growing = [factor for factor in Mul.make_args(term) if factor.func in NUMBERS_OF_KINDS]
+        growing = [factor for factor in Mul.make_args(term) if factor.func in KINDS_BY_FUNCTION]
         if len(growing) == 1:
             (one,) = growing
             others = [factor for factor in Mul.make_args(term) if factor is not one]
-            add(NUMBERS_OF_KINDS[one.func], one.args[0], Mul(*others))
+            add(KINDS_BY_FUNCTION[one.func], one.args[0], Mul(*others))
         else:
             for exponent, factor in _as_exponentials(term):
                 add(EXP, exponent, factor)
@@ -390,7 +393,7 @@ def weighted_terms(total: Basic) -> tuple[Expr, ...]:
             even, odd = found.pop((COSH, a)), found.pop((SINH, a))
             add(EXP, a, (even + odd) / 2)
             add(EXP, -a, (even - odd) / 2)
-    if any(factor.has(cosh, sinh) for factor in found.values()):
+    if any(factor.has(cosh, sinh, expm1) for factor in found.values()):
         return ()
     return tuple(part for (kind, a), factor in found.items() if factor != 0 for part in (Integer(kind), factor, a))
 
@@ -478,16 +481,19 @@ def _sum_of_cosh(total: Add) -> Expr | None:
 
 
 def _weighted_logarithm(total: Add) -> Expr | None:
-    """log Σ cᵢ·exp(aᵢ) for any cᵢ, by its factors where it is a polynomial of an exponential that has some."""
-    if not total.has(exp, cosh, sinh) or total.has(stop_gradient):
+    """log Σ cᵢ·fᵢ(aᵢ) for any cᵢ, by its factors where it is a polynomial of an exponential that has some."""
+    if not total.has(*KINDS_BY_FUNCTION) or total.has(stop_gradient):
         return None
     terms = exponential_terms(total)
-    if len(terms) < 2:
-        return None
-    if (factored := _log_of_factors(terms)) is not None:
+    if len(terms) > 1 and (factored := _log_of_factors(terms)) is not None:
         return factored
-    written = [part for power, factor in terms.items() for part in (EXP, factor, power)]
-    return log_of_weighted_sum(*(weighted_terms(total) or written))
+    written = weighted_terms(total) or tuple(part for power, factor in terms.items() for part in (EXP, factor, power))
+    return log_of_weighted_sum(*written) if _is_sum_of_growths(written) else None
+
+
+def _is_sum_of_growths(terms: Sequence[Expr]) -> bool:
+    """Whether there are two terms or more, and one that varies exponentially."""
+    return len(terms) > 3 and not all(a.is_number for a in terms[2::3])
 
 
 DEGREE = 8
@@ -656,45 +662,49 @@ def _reciprocal(node: Pow) -> Expr | None:
 
 def _reciprocal_of_weighted(base: Add, exponent: Expr) -> Expr | None:
     """(c₁·f₁(a₁) + c₂·f₂(a₂) + …)ⁿ for n < 0 and any cᵢ, whose derivatives are finite where fᵢ(aᵢ) is not."""
-    if len(base.args) > LEVELS or base.has(stop_gradient) or not base.has(exp, cosh, sinh):
+    if len(base.args) > LEVELS or base.has(stop_gradient) or not base.has(*KINDS_BY_FUNCTION):
         return None
     terms = weighted_terms(base)
-    if len(terms) < 6 or all(a.is_number for a in terms[2::3]):
-        return None
-    return part_of_weighted_sum(EXP, 0, *terms) ** -exponent
+    return part_of_weighted_sum(EXP, 1, 0, *terms) ** -exponent if _is_sum_of_growths(terms) else None
 
 
 def _numerator(node: Mul) -> Expr | None:
-    """f(b)·exp(a)/Σ cᵢ·fᵢ(aᵢ), which is no quotient where the sum grows as f(b)·exp(a) does; powers of it."""
-    growing = [(other, *_as_growth(other)) for other in node.args if _as_growth(other)[0].func in NUMBERS_OF_KINDS]
-    for factor in node.args if growing else ():
-        part, n = factor.as_base_exp()
-        if isinstance(part, part_of_weighted_sum) and isinstance(n, Integer) and n > 0:
-            for other, base, power in growing:
-                if (found := _with_numerator(part, n, base, power)) is not None:
-                    new = Mul(found, *[f for f in node.args if f not in (factor, other)])
-                    return stable(new) or new
+    """c·f(b)·exp(a)/Σ cᵢ·fᵢ(aᵢ), which is no quotient where the sum grows as f(b)·exp(a) does; powers of it.
+
+    Nor is c one if a cᵢ has it as a factor.
+    """
+    parts = [factor for factor in node.args if isinstance(factor.as_base_exp()[0], part_of_weighted_sum)]
+    if len(parts) != 1:
+        return None
+    part, n = parts[0].as_base_exp()
+    if not (isinstance(n, Integer) and n > 0):
+        return None
+    for other in node.args:
+        if other is not parts[0] and (found := _with_numerator(part, n, other)) is not None:
+            new = Mul(found, *[factor for factor in node.args if factor not in (parts[0], other)])
+            return stable(new) or new
     return None
 
 
-def _as_growth(factor: Expr) -> tuple[Expr, Expr]:
-    return (factor, S.One) if isinstance(factor, exp) else factor.as_base_exp()
-
-
-def _with_numerator(part: part_of_weighted_sum, n: Integer, base: Expr, power: Expr) -> Expr | None:
-    """partⁿ·baseᵖ with powers of another part of the same sum."""
-    kind, x, *terms = part.args
-    hyperbolic = {a for k, a in zip(terms[::3], terms[2::3]) if k != EXP}
-    (b,) = base.args
+def _with_numerator(part: part_of_weighted_sum, n: Integer, above: Expr) -> Expr | None:
+    """partⁿ times a factor with powers of another part of the same sum."""
+    kind, w, x, *terms = part.args
+    hyperbolic = {a for k, a in zip(terms[::3], terms[2::3]) if k in (COSH, SINH)}
+    base, power = (above, S.One) if isinstance(above, exp) else above.as_base_exp()
     if isinstance(base, exp) and kind == EXP:
+        (b,) = base.args
         rates = [*terms[2::3], *[-a for a in hyperbolic]]
         steps = [(k, a) for k in (n, S.One) for a in rates if a != x and b == k * (a - x)]
         for k, a in steps[:1]:
-            return part ** (n - k) * part_of_weighted_sum(EXP, a, *terms) ** k
-    elif x == 0 and b in hyperbolic and isinstance(power, Integer) and power > 0:
+            return part ** (n - k) * part_of_weighted_sum(EXP, w, a, *terms) ** k
+    elif not (isinstance(power, Integer) and power > 0):
+        return None
+    elif base.func in KINDS_BY_FUNCTION and kind == EXP and x == 0 and base.args[0] in terms[2::3]:
         k = min(n, power)
-        above = part_of_weighted_sum(NUMBERS_OF_KINDS[base.func], b, *terms)
-        return above**k * part ** (n - k) * base ** (power - k)
+        grown = part_of_weighted_sum(KINDS_BY_FUNCTION[base.func], w, *base.args, *terms)
+        return grown**k * part ** (n - k) * base ** (power - k)
+    elif power % n == 0 and any(base in Mul.make_args(c) for c in terms[1::3] if not base.is_number):
+        return part_of_weighted_sum(kind, w * base ** (power / n), x, *terms) ** n
     return None
 
 
@@ -870,8 +880,8 @@ def _over_function(node: Mul, factor: Expr) -> Expr | None:
 
 def _over_decimals(rest: Expr, part: part_of_weighted_sum, power: Expr) -> Expr | None:
     """u/(1 − r·exp(a)) of a number r, and u = a + log r: of 2.5 − 0.1·V SymPy makes 12.18·exp(−0.1·V)."""
-    _, x, *terms = part.args
-    if len(terms) != 6 or x != 0 or {*terms[::3]} != {EXP}:
+    kind, w, x, *terms = part.args
+    if len(terms) != 6 or (kind, w, x) != (EXP, 1, 0) or {*terms[::3]} != {EXP}:
         return None
     (constant, at), (scale, a) = sorted(zip(terms[1::3], terms[2::3]), key=lambda term: term[1] != 0)
     if at != 0 or not (constant.is_number and scale.is_number and (-scale / constant).is_positive):

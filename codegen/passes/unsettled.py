@@ -37,9 +37,9 @@ from codegen.passes.stable_forms import (
     GROWTH,
     INTERCEPTS,
     INVERSES,
+    KINDS_BY_FUNCTION,
     LOGARITHMS,
     LOGISTIC,
-    NUMBERS_OF_KINDS,
     RECIPROCALS,
     REMAINING,
     SIGNED,
@@ -655,7 +655,7 @@ def _power(nodes: Nodes, node: Node) -> bool:
     if exponent.q == 2 and _is_norm(nodes, base):
         return True
     if exponent.is_Integer and exponent.is_negative:
-        return any(_has(nodes, base, head) for head in NUMBERS_OF_KINDS) or _are_exponentials(nodes, base)
+        return any(_has(nodes, base, head) for head in KINDS_BY_FUNCTION) or _are_exponentials(nodes, base)
     return (exponent.q == 2 or bool(exponent.is_negative)) and _are_exponentials(nodes, base)
 
 

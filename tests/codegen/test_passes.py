@@ -707,6 +707,13 @@ def test_a_naive_network_has_the_gradient_of_the_stable_one(scale: float) -> Non
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
+def test_the_complement_of_a_sigmoid_is_a_function_where_the_sigmoid_is_not_needed() -> None:
+    s = Variable("s").symbol
+    graph = from_expressions({s: 1 / (1 + exp(-x)), "e": s * (1 - s)}, [x])
+    assert equations(stabilise(graph)) == ["s = sigmoid(x)", "e = s*(1 - s)"]
+    assert "e = sigmoid_slope(-x)" in equations(stabilise(graph.with_outputs("e")))
+
+
 def test_the_probability_of_a_sigmoid_vertex_is_looked_through() -> None:
     p, target = symbols("p y")
     graph = from_expressions({"p": 1 / (1 + exp(-x)), "L": -target * log(p) - (1 - target) * log(1 - p)}, [x, target])

@@ -322,6 +322,11 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "1/(1 + 3·exp(−2x))": (1 / (1 + 3 * exp(-2 * x)), BOTH_WAYS),
     "1/(1 + exp(−x)/3)": (1 / (1 + exp(-x) / 3), BOTH_WAYS),
     "c/(1 + a·exp(−b·x))": (c / (1 + a * exp(-b * x)), [(a, 2, 3, z) for a in (3.0, 1e-3) for z in BOTH_WAYS[6:18:2]]),
+    "a·b·exp(c·x)/(a + b·(exp(c·x) − 1))": (
+        a * b * exp(c * x) / (a + b * (exp(c * x) - 1)),
+        [(3, 2, 0.5, z) for z in (1e-10, -1e-5, 3.0, 40.0, -40.0, 240.0)],
+    ),
+    "b/(a + b·cosh(x))": (b / (a + b * cosh(x)), [(2, 3, z) for z in (1e-10, -3.0, 20.0, 240.0)]),
     "c/(1 + exp(−b·(x − a)))²": (c / (1 + exp(-b * (x - a))) ** 2, [(3, 2, 1, z) for z in BOTH_WAYS[6::3]]),
     "exp(x)/(1 + exp(x))": (exp(x) / (1 + exp(x)), BOTH_WAYS),
     "x/(1 + exp(x))": (x / (1 + exp(x)), BOTH_WAYS),
