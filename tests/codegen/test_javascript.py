@@ -167,6 +167,14 @@ def test_lengths_are_read_where_an_argument_has_one_unknown(tmp_path: Path) -> N
     assert wrong == "RangeError: x: no other argument says its lengths A, B"
 
 
+def test_the_length_of_a_square_is_the_root_of_how_many_numbers_it_has(tmp_path: Path) -> None:
+    a, b, x = Idx("a", Symbol("A")), Idx("b", Symbol("A")), IndexedBase("x", shape=(Symbol("A"),) * 2)
+    (path,) = write_javascript(from_expressions({"y": Sum(x[a, b] * (b + 1), a, b)}, [x]), tmp_path)
+    right, wrong = ran(tmp_path, [(path, {"x": np.arange(9.0)}), (path, {"x": np.arange(8.0)})])
+    assert [float(r) for r in right] == [78.0]
+    assert wrong == "RangeError: x: found 8 numbers, expected an array of shape [A, A]"
+
+
 def test_labels_out_of_range_are_reported_before_anything_is_written(tmp_path: Path) -> None:
     label, x, picked = Variable("label", (S,), "integer", 5), Variable("x", (S, 5)), Variable("picked", (S,))
     graph = Graph((x, label), (Equation(picked[s], f.equal(label[s], i) * x[s, i], Reduction.SUM, (i,)),), ("picked",))

@@ -35,7 +35,7 @@ const addUp = (extents) => {
 export function run(inputs) {
   const extents = Object.create(null);
   const made = ({shape}) => shape.some((n) => n in SUMS);
-  const unknown = ({shape}) => shape.filter((n) => typeof n === 'string' && !(n in extents));
+  const unknown = ({shape}) => [...new Set(shape)].filter((n) => typeof n === 'string' && !(n in extents));
   const left = [...ARGUMENTS.filter((slot) => !made(slot)), ...ARGUMENTS.filter(made)];
   while (left.length) {
     const next = left.findIndex((slot) => !made(slot) && unknown(slot).length < 2);
@@ -48,7 +48,9 @@ export function run(inputs) {
     const open = unknown({shape});
     if (open.length > 1) throw new RangeError(`${name}: no other argument says its lengths ${open.join(', ')}`);
     if (open.length === 1) {
-      extents[open[0]] = length/symbols.reduce((product, n) => n in extents ? product*extents[n] : product, fixed);
+      const [axes, others] = [symbols.filter((n) => n === open[0]), symbols.filter((n) => n !== open[0])];
+      const rest = length/others.reduce((product, n) => product*extents[n], fixed);
+      extents[open[0]] = axes.length > 1 ? Math.round(rest**(1/axes.length)) : rest;
     }
     const size = symbols.reduce((product, n) => product*extents[n], fixed);
     const whole = symbols.every((n) => Number.isInteger(extents[n]) && extents[n] >= (n in SUMS ? 0 : 1));
