@@ -158,13 +158,6 @@ class Request:
         return dtype_name(self.dtype)
 
     @cached_property
-    def optimised(self) -> Graph:
-        """The graph after the passes, which has no function that C does not have."""
-        from codegen.emit.c.dialect import refused
-
-        return _optimised(self.graph, refused, "C")
-
-    @cached_property
     def packed(self) -> Mapping[str, Sequence[str]]:
         return {key: [held] if isinstance(held, str) else list(held) for key, held in (self.pack or {}).items()}
 
@@ -244,10 +237,12 @@ def _machine_code(request: Request, target: str) -> tuple[Any, str, Callable[[],
 
 def _vector_table(request: Request, target: Target) -> Table:
     """The vector code of a graph."""
+    from codegen.emit.c.dialect import refused
     from codegen.emit.vector.nodes import obstacle
     from codegen.emit.vector.table import table
 
-    found = schedule(request.optimised, request.schedule, replace(target, ways=C_WAYS), request.real)
+    optimised = _optimised(request.graph, refused, "C")
+    found = schedule(optimised, request.schedule, replace(target, ways=C_WAYS), request.real)
     program = checkpointed(found, request.checkpoint)
     if (missing := obstacle(program)) is not None:
         raise EmitError(f"{missing} has no vector form; write C instead")

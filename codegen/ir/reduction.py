@@ -58,7 +58,3 @@ class Reduction(enum.Enum):
         self.sign, self.neutral, self.combine, self.operation = sign, neutral, combine, operation
         self.linear, self.selects = linear, selects
         return self
-
-
-MONOIDS = (Reduction.SUM, Reduction.MAX)
-"""How values are combined: all but elimination."""

@@ -10,12 +10,11 @@ from typing import ClassVar
 import sympy
 from sympy.core.basic import Basic
 
-from codegen.ir.equation import Equation
 from codegen.ir.reduction import Reduction
 from codegen.notation.functions import called, notation
 from codegen.notation.script import Binding, Factor, Script
 from codegen.notation.vocabulary import Delta, Name, Noted, Partial, Plain, Ties, Total, Vocabulary
-from codegen.notation.writing import write, write_equation
+from codegen.notation.writing import write
 
 SUPERSCRIPTS = str.maketrans("0123456789−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 WORD = re.compile(r"[^\W\d]\w*'*")
@@ -34,18 +33,6 @@ def text(expression: Basic, vocabulary: Vocabulary | None = None) -> str:
     '{|y| if u − y > 0, else 0}'
     """
     return write(expression, Text(vocabulary)).text
-
-
-def equation_text(equation: Equation, vocabulary: Vocabulary | None = None) -> str:
-    """One equation.
-
-    >>> from codegen import Index, Reduction, Variable, sample_extent
-    >>> S = sample_extent()
-    >>> s, y = Index("s", S), Variable("y", (S,))
-    >>> print(equation_text(Equation(Variable("loss").symbol, y[s] ** 2 / S, Reduction.SUM, (s,))))
-    loss = 1/S Σ_s y[s]²
-    """
-    return write_equation(equation, Text(vocabulary))
 
 
 def visible(name: str) -> str:

@@ -31,9 +31,9 @@ from codegen.derive import METHODS
 from codegen.functions import special
 from codegen.notation.latex import GREEK_LETTERS, Latex, equation_latex, latex
 from codegen.notation.mathml import equation_mathml, mathml
-from codegen.notation.text import Text, equation_text, number, text, visible
+from codegen.notation.text import Text, number, text, visible
 from codegen.notation.vocabulary import Vocabulary
-from codegen.notation.writing import LONGEST
+from codegen.notation.writing import LONGEST, write_equation
 from codegen.walk import base_name
 from tests.codegen.networks import lecture, mlp
 
@@ -42,6 +42,10 @@ S = sample_extent()
 s, h, t, i, j = Index("s", S), Index("h", 3), Index("t", 4), Index("i", 4), Index("j", 3)
 u, W, label = Variable("u1", (S, 3)), Variable("W2", (4, 3)), Variable("y", (S,), "integer")
 known = Vocabulary({"loss": 0, "e": 0, "c": 0, "x": 2, "u1": 2, "W2": 2, "m": 1, "dloss/dW2": 2})
+
+
+def equation_text(equation: Equation, vocabulary: Vocabulary | None = None) -> str:
+    return write_equation(equation, Text(vocabulary))
 
 
 # --- expressions --------------------------------------------------------------------------------------------------

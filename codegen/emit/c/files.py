@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from codegen.emit.c import module, selftest
-from codegen.emit.c.dialect import refused
+from codegen.emit.c.dialect import refused as refused
 from codegen.emit.c.function import CFunction
-
-__all__ = ["ABOUT", "LANGUAGE", "files", "function", "refused", "trial"]
 
 ABOUT = """\
 Write a graph as one C99 function, ``name.c`` and ``name.h``; gives the paths of the files.

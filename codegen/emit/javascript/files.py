@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from codegen.dtypes import Dtype
-from codegen.emit.javascript.dialect import KEYWORDS, refused
+from codegen.emit.javascript.dialect import KEYWORDS
+from codegen.emit.javascript.dialect import refused as refused
 from codegen.emit.javascript.library import FUNCTIONS
 from codegen.emit.javascript.module import module, self_test
 from codegen.emit.javascript.writer import JavaScriptFunction
@@ -16,8 +17,6 @@ from codegen.emit.layout import Layout
 from codegen.errors import EmitError
 from codegen.schedule.program import Program
 from codegen.walk import Extent
-
-__all__ = ["ABOUT", "LANGUAGE", "files", "function", "named", "refused", "trial"]
 
 ABOUT = """\
 Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.

@@ -13,11 +13,10 @@ from functools import partial
 from zlib import compress
 
 from codegen.emit.javascript.dialect import MATH
-from codegen.emit.javascript.files import named, trial
+from codegen.emit.javascript.files import named
+from codegen.emit.javascript.files import trial as trial
 from codegen.emit.javascript.module import head, run, safe
 from codegen.emit.javascript.writer import JavaScriptFunction
-
-__all__ = ["ABOUT", "IMPORTS", "LIMIT", "files", "function", "loader", "trial"]
 
 ABOUT = """\
 Write the vector code of a graph as WebAssembly, ``name.wasm``, and ``name.mjs``, which is called as the module
