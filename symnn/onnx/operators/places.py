@@ -161,11 +161,6 @@ def gather(node: Node, x: Value, places: Value, axis: int) -> Array:
     return _read(node, array, [(axis, found.body)], (*array.axes[:axis], *found.axes, *array.axes[axis + 1 :]))
 
 
-def gathered(node: Node, array: Array, axis: int, places: np.ndarray) -> Array:
-    """The array at these places of an axis, which are on it."""
-    return _gathered(node, array, axis, places.tolist(), places.shape)
-
-
 def _gathered(node: Node, array: Array, axis: int, places: list[Any], shape: Sequence[int]) -> Array:
     if not shape:
         return taken(node, array, axis, places[0])

@@ -15,7 +15,7 @@ from codegen import functions as f
 from codegen.walk import Extent, extent
 from symnn.onnx.arrays import Array, Axis, Known, Value, number
 from symnn.onnx.operators.elementwise import HALF, rounded
-from symnn.onnx.operators.places import gathered
+from symnn.onnx.operators.places import gather
 from symnn.onnx.operators.row import Node, Operator, Result
 from symnn.onnx.writing import shown
 
@@ -160,7 +160,7 @@ def _nearest(node: Node, array: Array, axis: int, places: np.ndarray) -> Array:
     if times > 1 and np.array_equal(places, np.repeat(np.arange(n), times)):
         axes = (*array.axes[:axis], (*array.axes[axis], *node.writer.axis(times)), *array.axes[axis + 1 :])
         return replace(array, axes=axes)
-    return gathered(node, array, axis, places)
+    return gather(node, array, Known(places, "integer", "places"), axis)
 
 
 def _lengths(node: Node, array: Array, axes: list[int], scales: Value | None, sizes: Value | None) -> Any:
