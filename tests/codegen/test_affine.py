@@ -231,7 +231,7 @@ PRINTED = {
         "dL/dw[a] = Σ_i x[a + i]*y[i]",
     ],
     "one with every second element": [
-        "dL/dx[a] = Σ_b Piecewise(((1 - tanh(x[a])**2)*v[b]*w[a - 2*b], (a >= 2*b) & (a <= 2*b + 2)), (0, True))",
+        "dL/dx[a] = Σ_b Piecewise((4*sigmoid_slope(2*x[a])*v[b]*w[a - 2*b], (a >= 2*b) & (a <= 2*b + 2)), (0, True))",
         "dL/dw[a] = Σ_b c1[b, a]*v[b]",
     ],
     "a sum to an index": [
