@@ -187,9 +187,21 @@ def _log_of_quotient(function: type[Expr], quotient: type[Expr]) -> Callable[...
 
 
 def _log1mexp(x: Expr) -> Expr:
-    """log(1 − exp(−x)), also of x = c·exp(a) for a number c > 0."""
+    """log(1 − exp(−x)), also of x = c·exp(a) for a number c > 0, and of the complement of a part of Σ exp."""
+    if (odds := _beside_others(-x)) is not None:
+        return -softplus(odds)
     power = None if x.is_number else _exponent(x)
     return log1mexp(x) if power is None else complementary_log_log(power)
+
+
+def _beside_others(a: Expr) -> Expr | None:
+    """xᵢ − log Σ exp(xⱼ) without j = i for a = xᵢ − log Σ exp(xⱼ): exp(a) is σ of it."""
+    total = next((-term for term in Add.make_args(a) if isinstance(-term, log_sum_exp)), None)
+    if total is None or (own := a + total) not in total.args:
+        return None
+    others = [*total.args]
+    others.remove(own)
+    return own - (log_sum_exp(*others) if len(others) > 1 else others[0])
 
 
 def _log_besseli(n: Expr, x: Expr) -> Expr:
@@ -231,6 +243,7 @@ LOGARITHMS: Mapping[type[Expr], Callable[..., Expr]] = {
         _stable_log(w * KINDS[int(k)].function(x)) - log_of_weighted_sum(*terms)
     ),
     **dict.fromkeys(LOGISTIC, log_sigmoid),
+    sigmoid_slope: lambda x: -2 * log_cosh(x / 2) - 2 * log(2),
     sinh: lambda x: x + log1mexp(2 * x) - log(2),
     softmax_part: lambda x, *arguments: x - log_sum_exp(*arguments),
     tanh: log_tanh,
@@ -461,7 +474,7 @@ def _log_of_sum(argument: Add) -> Expr | None:
         return inverse
     if pair := _difference_of_exponentials(argument):
         larger, smaller = pair
-        return larger + log1mexp(larger - smaller)
+        return larger + _log1mexp(larger - smaller)
     rest = argument - 1
     if (-rest).func in LOGISTIC:
         return log_sigmoid(-(-rest).args[0])
@@ -1112,7 +1125,8 @@ def _sum(node: Add) -> Expr | None:
     if isinstance(one, exp) and isinstance(other, exp) and one.args[0] == -other.args[0] and abs(c) == abs(d):
         return 2 * c * (cosh if c == d else sinh)(one.args[0])
     if one == 1 and isinstance(other, exp) and (abs(c) - 1).is_zero and (c + d).is_zero:
-        return d * expm1(other.args[0])
+        odds = _beside_others(other.args[0])
+        return d * expm1(other.args[0]) if odds is None else -d * logistic(-odds)
     if one == 1 and isinstance(other, Pow) and other.exp == 2 and isinstance(other.base, erf) and d == -c:
         return c * erfc_pair(other.base.args[0])
     if one == 1 and isinstance(other, cosh) and d == -c:
