@@ -81,22 +81,23 @@ class Tangents:
         )
         self._found.update({(cell, direction): terms for cell, terms in found.items()})
 
-    def at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
-        """The terms of the derivative of what a reference reads.
+    def at(self, reference: Expr, direction: Direction, by: Equation | None = None) -> Iterator[Expr]:
+        """The terms of the derivative of what a reference reads, ``by`` an equation only where its conditions hold.
 
         Where only some of the elements that it reads have a term, a bracket says which. Where the reference is under a
         condition because it may not be there, so is each term.
         """
         asked = asked_of(reference) or ()
-        for term in self._at(reference, direction):
+        for term in self._at(reference, direction, by):
             yield guarded(term, *asked) if asked and references(term) else term
 
-    def _at(self, reference: Expr, direction: Direction) -> Iterator[Expr]:
+    def _at(self, reference: Expr, direction: Direction, by: Equation | None) -> Iterator[Expr]:
         name, cell = base_name(reference), cell_of(reference)
         if name in direction.seeds:
             yield from (term for term in direction.seeds[name](reference) if term != 0)
         cells = self._cells(name)
-        for one in [cell] if cell in cells else [c for c in cells if overlap(elements_read(reference), c.pattern)]:
+        met = [cell] if cell in cells else [c for c in cells if overlap(elements_read(reference), c.pattern)]
+        for one in met if by is None or len(met) == 1 else [c for c in met if by.reads_of(reference, c.pattern)]:
             terms = self.of(one, direction)
             element = _element(reference, one) if terms else None
             if element is None:
@@ -139,7 +140,7 @@ class Tangents:
     def _there(self, equation: Equation, reference: Expr, direction: Direction) -> Iterator[Expr]:
         """The terms of what an equation reads, under what it says of integers that may be beyond a table."""
         known = said_of_integers(equation.body, reference) if any(map(data_in, subscripts(reference))) else ()
-        for term in self.at(reference, direction):
+        for term in self.at(reference, direction, equation):
             yield guarded(term, *known) if known and references(term) else term
 
     def _opened(self, term: Expr, reduced: Sequence[Idx]) -> list[Expr]:

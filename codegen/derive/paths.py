@@ -70,7 +70,7 @@ def count_paths(graph: Graph, of: Named, wrt: Wrt | None = None) -> PathCount:
     for equation in reversed(graph.equations):
         if equation.cell in edges and found[equation.cell]:
             for reference in edges[equation.cell]:
-                for cell in graph.resolve(reference):
+                for cell in graph.read_at(equation, reference):
                     if cell in active:
                         found[cell] += found[equation.cell]
                         touched += 1
@@ -137,7 +137,7 @@ class _Walk:
         adjoint = self._adjoint(equation, product)
         for reference, local in self.edges[equation.cell].items():
             longer = self.totals.guards.product(self.totals.multiplier(equation, reference, local), adjoint)
-            for cell in self.graph.resolve(reference):
+            for cell in self.graph.read_at(equation, reference):
                 if cell in self.active:
                     term = pull_back(
                         longer, equation.domain_of(reference, local), reference, cell, self.graph.keys[cell]

@@ -62,7 +62,7 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
             products = [into.guards.product(multiplied, term) for term in adjoint]
             if equation.cell in graph.over_steps:
                 products = [guarded(product) for product in products]
-            for cell in graph.resolve(reference):
+            for cell in graph.read_at(equation, reference):
                 if cell in active:
                     for body in products:
                         new = pull_back(body, equation.domain_of(reference, local), reference, cell, graph.keys[cell])
@@ -76,8 +76,8 @@ def propagate(graph: Graph, of: str, wrt: Sequence[str], direction: Direction, i
         reached = -1
         while reached < len(members):
             reached = len(members)
-            for cell in list(members):
-                read = (other for reference in edges.get(cell, ()) for other in graph.resolve(reference))
+            for e in [e for e in scan.equations if e.cell in members]:
+                read = (other for reference in edges.get(e.cell, ()) for other in graph.read_at(e, reference))
                 members.update(other for other in read if other in inside and other in active)
         equations = [e for e in scan.equations if e.cell in members]
         given = {cell: pending.pop(cell, []) for cell in members}

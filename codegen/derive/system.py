@@ -221,7 +221,7 @@ class System(Accumulator):
         summed over or read at other steps, which say how far a recurrence reads.
         """
         apart = {*equation.reduced, *self._over_steps.get(equation.cell, ())}
-        guard = guard_of(guarded(local)) if apart else None
+        guard = guard_of(_without_brackets(guarded(local))) if apart else None
         if guard is not None and {*indices(guard[1])} & apart:
             alone = is_reference(guard[0]) or not references(guard[0])
             return local if alone else guarded(self._multiple(equation, reference, local), guard[1])
@@ -280,3 +280,8 @@ def _axes(target: Expr, seeds: Sequence[Idx], seeds_first: bool) -> list[tuple[E
     own = [*zip(subscripts(target), shape(target))]
     new = [(i, extent(i)) for i in seeds]
     return [*new, *own] if seeds_first else [*own, *new]
+
+
+def _without_brackets(product: Expr) -> Expr:
+    """The factors that are no brackets of indices, which :func:`guarded` leaves outside."""
+    return Mul(*[f for f in Mul.make_args(product) if not isinstance(f, equal) or references(f)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -15,9 +15,9 @@ from sympy.core.basic import Basic
 from codegen.cached import Fields, cached_property
 from codegen.errors import GraphError, of_type
 from codegen.functions.eliminations import Elimination
-from codegen.ir.cells import Cell, cell_of, target_cell
+from codegen.ir.cells import Cell, Pattern, cell_of, overlap, target_cell
 from codegen.ir.constants import faulty_constant
-from codegen.ir.ranges import defined
+from codegen.ir.ranges import defined, elements_read, occurrences, part_read
 from codegen.ir.reduction import Reduction
 from codegen.ir.summation import Summand, over_present
 from codegen.markup import shown_by
@@ -310,6 +310,24 @@ class Equation(Fields):
     def reads(self) -> tuple[Access, ...]:
         """The references, taken apart."""
         return self.accesses[1:]
+
+    def reads_of(self, reference: Expr, pattern: Pattern) -> bool:
+        """Whether a reference reads some of these elements of its variable where its conditions hold.
+
+        >>> t, h = Idx("t", 4), Variable("h", (5,))
+        >>> later = Equation(Variable("g", (4,))[t], Piecewise((h[t], t >= 1), (0, True)))
+        >>> later.reads_of(h[t], (0,)), later.reads_of(h[t], (1,))
+        (False, True)
+        """
+        return any(overlap(part, pattern) for part in self._parts.get(reference, (elements_read(reference),)))
+
+    @cached_property
+    def _parts(self) -> Mapping[Expr, Collection[Pattern]]:
+        """The elements that each reference reads, by the conditions under which it does."""
+        found: dict[Expr, dict[Pattern, None]] = {}
+        for reference, known in occurrences(self.body, lambda _: True):
+            found.setdefault(reference, {})[part_read(reference, known)] = None
+        return found
 
     @cached_property
     def branches(self) -> bool:

@@ -185,14 +185,17 @@ class Graph(Fields):
 
     def resolve(self, reference: Expr) -> tuple[Cell, ...]:
         """The vertices that a reference reads: one, unless it reads across elements that are assigned singly."""
-        return self._resolved(reference, cell_of(reference))
-
-    def _resolved(self, reference: Expr, cell: Cell) -> tuple[Cell, ...]:
+        cell = cell_of(reference)
         return (cell,) if cell in self._vertices else self.meeting(Cell(cell.name, elements_read(reference)))
 
     def read_by(self, equation: Equation) -> Iterator[tuple[Expr, tuple[Cell, ...]]]:
-        """The references of an equation, each with the vertices that it reads."""
-        return ((reference, self._resolved(reference, cell)) for reference, cell, *_ in equation.reads)
+        """The references of an equation, each with the vertices that it reads where its conditions hold."""
+        return ((access.reference, self.read_at(equation, access.reference)) for access in equation.reads)
+
+    def read_at(self, equation: Equation, reference: Expr) -> tuple[Cell, ...]:
+        """The vertices that an equation reads by one of its references."""
+        cells = self.resolve(reference)
+        return cells if len(cells) == 1 else tuple(c for c in cells if equation.reads_of(reference, c.pattern))
 
     def meeting(self, cell: Cell) -> tuple[Cell, ...]:
         """The vertices that share elements with this piece of a variable: itself, if it is one."""

@@ -156,7 +156,7 @@ def in_steps(equations: tuple[Equation, ...]) -> tuple[Equation | Scan, ...]:
     reads = list(_reads(equations))
     if all(read.read < read.reader for read in reads):
         return equations
-    return _ordered(equations, range(len(equations)), reads)
+    return _ordered(equations, range(len(equations)), [read for read in reads if _is_ever(read, equations)])
 
 
 def flat(steps: Sequence[Equation | Scan]) -> tuple[Equation, ...]:
@@ -192,6 +192,11 @@ def _reads(equations: Sequence[Equation]) -> Iterator[_Read]:
             for other, read in cells.items():
                 if overlap(part, other):
                     yield _Read(position, reference, read)
+
+
+def _is_ever(read: _Read, equations: Sequence[Equation]) -> bool:
+    """Whether some element that an equation reads where its conditions hold is one that the other assigns."""
+    return equations[read.reader].reads_of(read.reference, equations[read.read].cell.pattern)
 
 
 def _ordered(

@@ -130,7 +130,7 @@ def _depends(graph: Graph, of: str, wrt: Sequence[str], without: str | None = No
     edges = active_edges(graph, of, wrt)[0]
     reached = {cell for name in wrt for cell in graph.cells[name]}
     for equation in graph.equations:
-        read = (cell for reference in edges.get(equation.cell, ()) for cell in graph.resolve(reference))
+        read = (cell for reference in edges.get(equation.cell, ()) for cell in graph.read_at(equation, reference))
         if equation.name != without and any(cell in reached for cell in read):
             reached.add(equation.cell)
     return not reached.isdisjoint(graph.cells[of])

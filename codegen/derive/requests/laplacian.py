@@ -89,7 +89,7 @@ class _Forward(Tangents):
 
     def _curvature(self, equation: Equation) -> Iterable[Summand]:
         """Σ_r ∇(∂v/∂r)·∇r."""
-        active = {r: terms for r in equation.references if (terms := list(self.at(r, self.slopes)))}
+        active = {r: terms for r in equation.references if (terms := list(self.at(r, self.slopes, equation)))}
         edges = local_derivatives(equation, active.keys()) if active else {}
         for reference, local in edges.items():
             for outer, inner in self._slopes_of(self.system.multiplier(equation, reference, local)):
