@@ -134,10 +134,13 @@ _HOMES = {
     **{name: "codegen.export" for name in __all__ if name.startswith("write_")},
 }
 
+_MODULES = {"notation", "numeric", "page", "vectormath", *(home.removeprefix("codegen.") for home in _HOMES.values())}
+"""Of those that are public what nothing above imports."""
+
 if not TYPE_CHECKING:  # a checker would believe every name
 
     def __getattr__(name: str) -> object:
-        if f"codegen.{name}" in _HOMES.values():
+        if name in _MODULES:
             return import_module(f"codegen.{name}")
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -44,6 +44,11 @@ def test_every_public_name_has_an_example(module: ModuleType) -> None:
     assert missing == {name for name in missing if ELSEWHERE.get(name) in shown}
 
 
+@pytest.mark.parametrize("name", sorted(codegen._MODULES))
+def test_a_public_module_is_imported_at_its_first_use(name: str) -> None:
+    assert codegen.__getattr__(name) is import_module(f"codegen.{name}")
+
+
 DOORS = {
     "distributed": {"Objective"},
     "jax": {"function"},

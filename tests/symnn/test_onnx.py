@@ -203,6 +203,16 @@ def test_places_of_the_largest_and_running_sums_are_compiled(tmp_path: Path) -> 
         np.testing.assert_array_equal(load(tmp_path / "a.onnx")(x), expected)
 
 
+@pytest.mark.parametrize("largest", [1, 0])
+def test_nan_is_above_all_numbers(largest: int) -> None:
+    x = np.array([[0.5, np.nan, -2, 3, np.nan], [np.nan, np.inf, 1, -np.inf, np.inf]], np.float32)
+    expected = [[[1, 4, 3, 0], [0, 1, 4, 2]], [[2, 0, 3, 1], [3, 2, 1, 4]]][1 - largest]
+    node = helper.make_node("TopK", ["x", "k"], ["values", "places"], largest=largest)
+    values, places = read(model_of([node], {"x": ["n", 5]}, {"k": np.array([4])}, ["values", "places"]))(x)
+    np.testing.assert_array_equal(places, expected)
+    np.testing.assert_array_equal(values, np.take_along_axis(x, np.array(expected), 1))
+
+
 @pytest.mark.slow
 def test_all_node_tests_of_onnx(golden: Callable[[str, str], None]) -> None:
     counts: dict[str, Counter[str]] = {}

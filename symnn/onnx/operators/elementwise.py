@@ -260,7 +260,7 @@ def _mod(node: Node, x: Value | None, y: Value | None) -> Result:
     return Array(axes, f.modulo(a.body, b.body))
 
 
-def _is_nan(x: Expr) -> Expr:
+def is_nan(x: Expr) -> Expr:
     return 1 - f.step(x) - f.step(-x) - f.equal(x, Integer(0))
 
 
@@ -355,7 +355,7 @@ OPERATORS: dict[str, Operator] = {
     "EyeLike": Operator(_eye_like, {"dtype": None, "k": 0}),
     "Identity": Operator(_same),
     "IsInf": Operator(_is_infinite, {"detect_negative": 1, "detect_positive": 1}),
-    "IsNaN": _boolean(formula(_is_nan)),
+    "IsNaN": _boolean(formula(is_nan)),
     "LeakyRelu": formula(f.leaky_relu, alpha=0.01),
     "Less": comparison(lambda a, b: _above(b, a), lambda a, b: a < b),
     "LessOrEqual": comparison(lambda a, b: _at_least(b, a), lambda a, b: a <= b),

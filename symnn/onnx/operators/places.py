@@ -15,6 +15,7 @@ from codegen import functions as f
 from codegen.ir.affine import affine
 from codegen.walk import Extent, as_extent, extent
 from symnn.onnx.arrays import Array, Axis, Known, Value, exceeds, greater, length, lesser, number
+from symnn.onnx.operators.elementwise import is_nan
 from symnn.onnx.operators.row import Node, Operator, Result
 from symnn.onnx.operators.views import joined, sliced, taken
 from symnn.onnx.writing import WRITTEN_OUT, shown
@@ -336,7 +337,8 @@ def _one_hot(node: Node, at: Value | None, depth: Value | None, values: Value | 
 def _top(node: Node, x: Value | None, count: Value | None = None) -> Result:
     """The largest elements of an axis, or the smallest, in their order, and where they are; of equal ones the first.
 
-    The rank of an element is how many are before it, which takes n² comparisons.
+    The rank of an element is how many are before it, which takes n² comparisons. nan is above all numbers, as it is
+    in NumPy's order and in ONNX Runtime; the standard does not say.
     """
     array = node.writer.settled(node.given(x, "input"))
     axis = node.axis(node["axis"], len(array.axes))
@@ -350,11 +352,15 @@ def _top(node: Node, x: Value | None, count: Value | None = None) -> Result:
     (index,) = array.axes[axis]
     other = node.writer.index(n)
     sign = 1 if node["largest"] else -1
-    beside = array.at({index: other}).body
-    before = f.step(sign * (beside - array.body)) + f.equal(beside, array.body) * Piecewise(
+    no_number = node.writer.vertex(array.axes, is_nan(array.body))
+    beside, none_beside = array.at({index: other}).body, no_number.at({index: other}).body
+    same = f.equal(beside, array.body) + none_beside * no_number.body
+    before = f.step(sign * (beside - array.body)) + same * Piecewise(
         (Integer(1), other <= index - 1), (Integer(0), True)
     )
-    rank = node.writer.vertex(array.axes, before, [other])
+    # Numbers beside a nan: below it, where no difference says so.
+    apart = none_beside * (1 - no_number.body) if sign > 0 else (1 - none_beside) * no_number.body
+    rank = node.writer.vertex(array.axes, before + apart, [other])
     own = node.writer.axis(k)
     here = f.equal(rank.body, own[0] if own else Integer(0))
     axes = (*array.axes[:axis], own, *array.axes[axis + 1 :])
