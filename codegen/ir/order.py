@@ -261,7 +261,9 @@ def _scan(
     names = [(equations[read.reader].name, equations[read.read].name) for read in reads]
     distances = _Distances(equations, around)
     first = equations[among[0]]
-    for axis, step in product(range(len(subscripts(first.target))), (1, -1)):
+    targets = [equations[p].target for p in among if equations[p].name == first.name]
+    axes_of_first = [a for a in range(len(subscripts(first.target))) if all(_step_of(target, a) for target in targets)]
+    for axis, step in product(axes_of_first, (1, -1)):
         for axes in _alignments(equations, among, reads, {first.name: axis}, step, distances):
             offsets = [offset for read in reads if (offset := distances.ahead(read, axes, step)) is not None]
             shifts = _shifts(names, offsets, step)
