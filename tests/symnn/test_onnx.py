@@ -169,6 +169,7 @@ OTHERWISE = [
     ("Resize", {"mode": "linear"}, ["x", "", "s"], {"s": np.array([1, 2], np.float32)}, 18,
      [[1, 1.25, 1.75, 2.25, 2.75, 3], [4, 4.25, 4.75, 5.25, 5.75, 6]]),
     ("Resize", {"mode": "cubic"}, ["x", "", "s"], {"s": np.array([1, 1 / 3], np.float32)}, 18, [[2], [5]]),
+    ("Resize", {"mode": "nearest"}, ["x", "s"], {"s": np.array([1, 0.7], np.float32)}, 10, X[:, [0, 2]]),
     ("Pad", {"mode": "wrap"}, ["x", "p"], {"p": np.array([0, 1, 0, 2])}, 19, X[:, [2, 0, 1, 2, 0, 1]]),
     ("Add", {"axis": 0, "broadcast": 1}, ["x", "b"], {"b": np.array([10, 20], np.float32)}, 6,
      [[11, 12, 13], [24, 25, 26]]),
@@ -201,6 +202,14 @@ def test_places_of_the_largest_and_running_sums_are_compiled(tmp_path: Path) -> 
     ):
         onnx.save(model_of([node], {"x": ["batch", 4]}, weights, ["y"]), tmp_path / "a.onnx")
         np.testing.assert_array_equal(load(tmp_path / "a.onnx")(x), expected)
+
+
+def test_the_region_of_a_crop_is_in_float32() -> None:
+    way = {"coordinate_transformation_mode": "tf_crop_and_resize", "nearest_mode": "ceil", "mode": "nearest"}
+    node = helper.make_node("Resize", ["x", "roi", "", "sizes"], ["y"], **way)
+    weights = {"roi": np.array([0, 0.2, 1, 1.3], np.float32), "sizes": np.array([1, 5])}
+    found = read(model_of([node], {"x": [1, 6]}, weights, ["y"], 19))
+    np.testing.assert_array_equal(found(np.arange(1.0, 7)[None]), [[2, 4, 5, 0, 0]])  # 0.2·5 is the place 1
 
 
 @pytest.mark.parametrize("largest", [1, 0])

@@ -40,17 +40,18 @@ class Grid:
     scale: float
     first: float
     step: float
+    dtype: type[np.floating[Any]] = np.float64
 
     @property
     def at(self) -> np.ndarray:
         """Every one of them."""
-        return self.first + self.step * np.arange(self.places)
+        return (self.first + self.step * np.arange(self.places)).astype(self.dtype)
 
 
 def _grid(node: Node, n: int, m: int, scale: float, roi: tuple[float, float]) -> Grid:
     way = node["coordinate_transformation_mode"]
     if way == "asymmetric":
-        return Grid(n, m, scale, 0.0, 1 / scale)
+        return Grid(n, m, scale, 0.0, 1 / scale, np.float32 if node.opset < 11 else np.float64)
     if way == "align_corners":
         if abs(scale * n - m) > 1e-6:  # its text takes the length, its reference the product
             node.refuse(
@@ -58,9 +59,11 @@ def _grid(node: Node, n: int, m: int, scale: float, roi: tuple[float, float]) ->
             )
         return Grid(n, m, scale, 0.0, (n - 1) / (m - 1) if m > 1 else 0.0)
     if way == "tf_crop_and_resize":
-        start, end = roi
-        step = (end - start) * (n - 1) / (m - 1) if m > 1 else 0.0
-        return Grid(n, m, scale, (start if m > 1 else (start + end) / 2) * (n - 1), step)
+        # In float32, as the file has them: there 0.2·5 is the place 1, not one just above it.
+        start, end = map(np.float32, roi)
+        first = (start if m > 1 else (start + end) / 2) * np.float32(n - 1)
+        step = float(end - start) * (n - 1) / (m - 1) if m > 1 else 0.0
+        return Grid(n, m, scale, float(first), step, np.float32)
     ways = {
         "half_pixel": 0.5 / scale - 0.5,
         "pytorch_half_pixel": 0.5 / scale - 0.5 if m > 1 else 0.0,
@@ -133,10 +136,12 @@ def _along(node: Node, array: Array, axis: int, grid: Grid) -> Array:
     kernels = {"linear": (_linear, 1), "cubic": (_cubic(number(node["cubic_coeff_a"])), 2)}
     repeated = Array((*array.axes[:axis], node.writer.axis(grid.places), *array.axes[axis + 1 :]), array.body)
     if mode == "nearest":
-        if node["nearest_mode"] not in ROUNDED:
-            node.refuse(f"found nearest_mode {node['nearest_mode']!r}, expected {', '.join(ROUNDED)}")
+        # Before version 11 the standard's text does not say; its example of scale 0.6 takes the place above.
+        way = node["nearest_mode"] if node.opset > 10 else "ceil" if grid.scale < 1 else "floor"
+        if way not in ROUNDED:
+            node.refuse(f"found nearest_mode {way!r}, expected {', '.join(ROUNDED)}")
         # What rounding took from a place that is a whole number, or between two, is given back.
-        places = np.clip(ROUNDED[node["nearest_mode"]](np.round(grid.at, 9)), 0, grid.length - 1).astype(int)
+        places = np.clip(ROUNDED[way](np.round(grid.at, 9)), 0, grid.length - 1).astype(int)
         array = _nearest(node, array, axis, places)
     elif mode not in kernels:
         node.refuse(f"found mode {mode!r}, expected nearest, linear or cubic")
@@ -200,8 +205,8 @@ def _resize(
     node: Node, x: Value | None, roi: Value | None = None, scales: Value | None = None, sizes: Value | None = None
 ) -> Result:
     if node.opset < 11:  # the second input were the scales
-        ways = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        node, roi, scales = replace(node, attributes={**node.attributes, **ways}), None, roi
+        way = {"coordinate_transformation_mode": "asymmetric"}
+        node, roi, scales = replace(node, attributes={**node.attributes, **way}), None, roi
     array = node.real(x)
     rank = len(array.axes)
     axes = node.axes(node["axes"], rank) if node["axes"] is not None else list(range(rank))
