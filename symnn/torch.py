@@ -268,7 +268,8 @@ def graph_of(module: Any, *inputs: Any) -> Imported:
     they have only one. The names of parameters are those of the state_dict, but of weights that PyTorch's exporter
     folds, such as those of recurrent modules. Needs ``onnx`` and ``onnxscript``.
 
-    Raises :class:`SpecError` for a module in training mode, which is another function, and
+    Raises :class:`SpecError` for a module in training mode, which is another function, or inputs of
+    different numbers of samples, and
     :class:`symnn.onnx.OnnxError` naming the operator for what there is no formula for.
 
     >>> module = torch.nn.Sequential(torch.nn.Conv1d(1, 2, 3), torch.nn.Flatten(), torch.nn.Linear(6, 1)).eval()
@@ -283,11 +284,21 @@ def graph_of(module: Any, *inputs: Any) -> Imported:
     _require_evaluation(module)
     samples = torch.export.Dim("S")
     shapes = tuple({0: samples} if isinstance(x, torch.Tensor) and x.ndim and x.shape[0] > 1 else None for x in inputs)
+    _require_one_count(inputs, shapes)
     try:
         program = torch.onnx.export(module, inputs, dynamo=True, dynamic_shapes=shapes, verbose=False)
     except Exception as error:  # the exporter has many
         raise SpecError(f"module: PyTorch cannot export it: {' '.join(str(error).split())[:300]}") from error
     return read(parsed_bytes(program.model_proto.SerializeToString(), "module"))
+
+
+def _require_one_count(inputs: Sequence[Any], shapes: Sequence[Any]) -> None:
+    counts = {f"inputs[{k}]": len(x) for k, (x, axes) in enumerate(zip(inputs, shapes)) if axes}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} of {count}" for name, count in counts.items())
+        raise SpecError(
+            f"inputs: found {found}, expected as many samples in all first axes, or one where they are no samples"
+        )
 
 
 def _require_evaluation(module: Any) -> None:

@@ -186,7 +186,7 @@ def _check_extents(equation: Equation, extents: Collection[Expr]) -> None:
     symbolic = [n for n in equation.accesses[0].shape if not isinstance(n, int)]
     for symbol in (*(symbol for n in symbolic for symbol in lengths_in(n)), *equation.lengths):
         if symbol not in extents:
-            raise _error(equation, f"the integer {symbol} is not the extent of any input")
+            raise _error(equation, f"the integer {symbol} is not the extent of any input; add one of shape ({symbol},)")
 
 
 def _check_reference(equation: Equation, access: Access, declared: Mapping[str, Declared]) -> None:

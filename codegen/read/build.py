@@ -494,7 +494,7 @@ class Reader:
             outside = [(e, n) for e, n in zip(element, variable.shape) if isinstance(e, Integer) and not 0 <= e < n]
             if outside and reindex(guard, at) != False:  # noqa: E712 - a SymPy boolean
                 (e, n), place = outside[0], ", ".join(f"{i} = {value}" for i, value in zip(moving, values))
-                raise GraphError(f"{found}: at {place} it is element {e} of an axis of {n}")
+                raise GraphError(f"{found}: at {place} it is element {e} of an axis of {n}; {WITHIN}")
             elements[values] = None if outside else element
         return elements
 
@@ -725,6 +725,13 @@ def _check_subscript(subscript: Expr, found: str) -> None:
         raise GraphError(f"{found}: the subscript {subscript} is neither an index nor an integer{hint}")
 
 
+WITHIN = (
+    "read it as padded(…, 0), in a sum that stops before, or in a branch of a Piecewise whose condition bounds the "
+    "index, or give first and last elements equations of their own, as {h[t]: …, h[0]: …}"
+)
+"""What is written where a subscript leaves its axis."""
+
+
 def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:
     """Raise :class:`GraphError` unless a subscript is known to be on its axis wherever its value is asked for."""
     found = f"{scope.place} contains {shown}: the subscript {subscript}"
@@ -734,8 +741,7 @@ def _check_within(subscript: Expr, n: Extent, scope: Scope, shown: str) -> None:
     known, natural = Known.of(scope.guard), on_long_axes if indices(subscript) else is_natural
     least, greatest = limits
     if not all(known.says(form, natural) or natural(end) for form, end in zip(forms, (least, n - 1 - greatest))):
-        hint = "read it in a sum that stops before, or in a branch of a Piecewise whose condition bounds the index"
-        raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {n}; {hint}")
+        raise GraphError(f"{found} has values from {least} to {greatest} on an axis of {n}; {WITHIN}")
 
 
 def _is_sign_or_reciprocal(node: Basic) -> bool:

@@ -178,7 +178,7 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "an extent that no input has": (
         lambda: graph(scalar(c, a.symbol / Symbol("T", integer=True))),
-        "equation `c = a/T`: the integer T is not the extent of any input",
+        "equation `c = a/T`: the integer T is not the extent of any input; add one of shape (T,)",
     ),
     "a shape that no input has": (
         lambda: graph(Equation(y[s], a.symbol), inputs=(a,)),

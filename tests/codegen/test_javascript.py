@@ -164,7 +164,20 @@ def test_lengths_are_read_where_an_argument_has_one_unknown(tmp_path: Path) -> N
     values = {"x": np.arange(6.0), "w": np.array([1.0, 10, 100])}
     right, wrong = ran(tmp_path, [(path, values), (other, {"x": values["x"]})])
     assert [float(r) for r in right] == [753.0]
-    assert wrong == "RangeError: x: no other argument says its lengths A, B"
+    assert wrong == "RangeError: x: no other argument says its lengths A, B, expected run(inputs, {A: …, B: …})"
+
+
+def test_lengths_that_no_argument_says_are_given(tmp_path: Path) -> None:
+    a, b, x = Idx("a", Symbol("A")), Idx("b", Symbol("B")), IndexedBase("x")
+    graph = from_expressions({"z": Sum(x[a, b] * (b + 1), a, b)}, [x])
+    _, trial = write_javascript(graph, tmp_path, name="other", example={"x": np.arange(6.0).reshape(2, 3)})
+    assert "run(inputs, {" in trial.read_text()
+    found = subprocess.run(["node", trial], capture_output=True, text=True)
+    assert found.stdout == "ok   z: largest deviation 0.0e+0\n", found.stderr
+    other = trial.read_text().replace('"B": 3', '"B": 2')
+    trial.write_text(other)
+    found = subprocess.run(["node", trial], capture_output=True, text=True)
+    assert "RangeError: x: found 6 numbers, expected an array of shape [A, B]" in found.stderr
 
 
 def test_the_length_of_a_square_is_the_root_of_how_many_numbers_it_has(tmp_path: Path) -> None:

@@ -197,6 +197,12 @@ def test_any_module_is_a_graph(name: str) -> None:
     np.testing.assert_allclose(found(x.numpy()), module(x).detach().numpy(), rtol=1e-5, atol=1e-5)
 
 
+def test_inputs_have_as_many_samples() -> None:
+    pytest.importorskip("onnxscript")
+    with pytest.raises(SpecError, match=r"found inputs\[0\] of 3, inputs\[1\] of 2, expected as many samples"):
+        graph_of(torch.nn.Bilinear(4, 4, 1), torch.zeros(3, 4), torch.zeros(2, 4))
+
+
 def test_a_module_in_training_mode_is_no_graph() -> None:
     pytest.importorskip("onnxscript")
     with pytest.raises(SpecError, match=r"1: found BatchNorm1d in training mode, expected module\.eval"):

@@ -22,7 +22,8 @@ ABOUT = """\
 Write a graph as a module of JavaScript without dependencies, ``name.mjs``; gives the paths of the files.
 
 It exports the function ``name(extents, inputs, outputs, workspace)`` over flat typed arrays, outputs that are
-numbers in arrays of one; ``run({input: …})``, which makes the arrays and gives the outputs by name;
+numbers in arrays of one; ``run({input: …}, {length: …})``, which makes the arrays and gives the outputs by name;
+lengths that do not follow from one array after the other, as both of x[A, B] alone, are its second argument;
 ``ARGUMENTS``, ``RESULTS``, ``workspaceSize``. Arithmetic is in float64; with ``dtype="float32"`` arrays are
 Float32Array, and what is stored in them is rounded. With ``example`` comes a self-test for Node, ``name_test.mjs``.
 Everything else is as for :func:`write_c`, but that special functions other than erf and erfc are refused too.

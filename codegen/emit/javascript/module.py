@@ -30,10 +30,11 @@ const addUp = (extents) => {
 
 /**
  * The results by name, for arguments by name: flat arrays in row-major order, and numbers. Extents follow from the
- * lengths of the arrays. Throws a RangeError that names the argument which does not fit.
+ * lengths of the arrays; those that no other argument says are given beside, {symbol: length}.
+ * Throws a RangeError that names the argument which does not fit.
  */
-export function run(inputs) {
-  const extents = Object.create(null);
+export function run(inputs, lengths = {}) {
+  const extents = Object.assign(Object.create(null), lengths);
   const made = ({shape}) => shape.some((n) => n in SUMS);
   const unknown = ({shape}) => [...new Set(shape)].filter((n) => typeof n === 'string' && !(n in extents));
   const left = [...ARGUMENTS.filter((slot) => !made(slot)), ...ARGUMENTS.filter(made)];
@@ -46,7 +47,10 @@ export function run(inputs) {
     const fixed = shape.reduce((product, n) => typeof n === 'string' ? product : product*n, 1);
     const length = shape.length ? inputs[name].length : 1;
     const open = unknown({shape});
-    if (open.length > 1) throw new RangeError(`${name}: no other argument says its lengths ${open.join(', ')}`);
+    if (open.length > 1) {
+      const given = `run(inputs, {${open.map((n) => `${n}: …`).join(', ')}})`;
+      throw new RangeError(`${name}: no other argument says its lengths ${open.join(', ')}, expected ${given}`);
+    }
     if (open.length === 1) {
       const [axes, others] = [symbols.filter((n) => n === open[0]), symbols.filter((n) => n !== open[0])];
       const rest = length/others.reduce((product, n) => product*extents[n], fixed);
@@ -131,7 +135,7 @@ import {run} from './NAME.mjs';
 const inputs = INPUTS;
 const expected = EXPECTED;
 const tolerance = TOLERANCE;
-const found = run(inputs);
+const found = run(inputsLENGTHS);
 let failed = false;
 for (const [name, wanted] of Object.entries(expected)) {
   const values = typeof found[name] === 'number' ? [found[name]] : found[name];
@@ -156,13 +160,22 @@ def self_test(
         text = _numbers(np.concatenate([np.ravel(values[variable.name]) for variable in slot.variables]))
         inputs.append(f"  {_json(slot.name)}: {text if slot.shape else text[1:-1]},")
     results = [f"  {_json(name)}: {_numbers(np.ravel(value))}," for name, value in expected.items()]
+    lengths = _open_lengths(function, values)
     parts = {
+        "LENGTHS": f", {_json(lengths)}" if lengths else "",
         "NAME": function.name,
         "INPUTS": "\n".join(["{", *inputs, "}"]),
         "EXPECTED": "\n".join(["{", *results, "}"]),
         "TOLERANCE": "1e-10" if function.dtype == "float64" else "1e-4",
     }
     return re.sub("|".join(parts), lambda found: parts[found[0]], TEST)
+
+
+def _open_lengths(function: JavaScriptFunction, values: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """The lengths of an argument that has several: others may say them, or not."""
+    shapes = [(v.shape, values[v.name].shape) for slot in function.layout.arguments for v in slot.variables]
+    several = [pair for pair in shapes if len({n for n in pair[0] if is_symbolic(n)}) > 1]
+    return {str(n): m for shape, found in several for n, m in zip(shape, found) if is_symbolic(n) and not is_sum(n)}
 
 
 def _numbers(values: np.ndarray) -> str:
