@@ -120,6 +120,10 @@ FORMULAS: Mapping[str, Tested] = {
     "direction cosine": Tested(
         lambda x: f.direction_cosine(x, x, x / 2 - 1), Points(special=(*SMALL, 1e150, -1e150, *NAN))
     ),
+    "x/(x + c)": Tested(lambda x: x / (x + 3), Points(POSITIVE, (1e-50, 1e10, *NAN))),
+    "xᵃ/(bᵃ + xᵃ)": Tested(
+        lambda x: f.power(x, 2 + x / 3) / (f.power(x, 2 + x / 3) + f.power(x + 1, 2 + x / 3)), Points(POSITIVE[1:], NAN)
+    ),
     "√(c·x² + y²)": Tested(lambda x: sympy.sqrt(x * (x - 1) ** 2 + x**2), Points(POSITIVE, (1e150, *NAN))),
     "log |x|": Tested(lambda x: sympy.log(x**2), Points(special=(*SMALL[1:], 1e200, -1e200, *NAN))),
     "log |1 + x|": Tested(lambda x: sympy.log((1 + x) ** 2), Points(special=(*SMALL, 1e200, -1e200, *NAN))),

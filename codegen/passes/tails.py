@@ -26,9 +26,10 @@ from codegen.functions import (
     sigmoid_slope,
 )
 from codegen.functions.gaussian import erf_difference
+from codegen.functions.smooth import share
 from codegen.walk import is_large
 
-Form = Callable[[Expr], Expr]
+Form = Callable[..., Expr]
 Complements = Mapping[type[Expr], Mapping[Rational, Form]]
 
 
@@ -53,6 +54,7 @@ COMPLEMENTS: Complements = {
     erfc: {Integer(-2): lambda w: -complementary(-w), Integer(-1): lambda w: -erf(w)},
     logistic: {Integer(-1): lambda x: -logistic(-x)},
     normal_cdf: {Integer(-1): lambda x: -normal_cdf(-x), Rational(-1, 2): lambda x: erf(x / sqrt(2)) / 2},
+    share: {Integer(-1): lambda u, v: -share(v, u)},
 }
 
 #: The same of functions that derivatives are made of, σ' = σ·(1 − σ): another one is worth it if that is the only one.
@@ -117,7 +119,7 @@ def complemented(node: Add, complements: Complements = COMPLEMENTS) -> Expr | No
                 for number, key in needed:
                     rest[key] -= number
                     touched.add(key)
-                found.append(factor * form(function.args[0]))
+                found.append(factor * form(*function.args))
                 break
         else:
             found.append(term)
