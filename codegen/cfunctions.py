@@ -13,7 +13,7 @@ from codegen.cached import cached_property
 from codegen.compiler import compile
 from codegen.errors import EmitError
 from codegen.ir.graph import Graph, require_graph
-from codegen.runtime.csignature import Signature
+from codegen.runtime.csignature import Signature, dtype_of
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 
@@ -81,13 +81,14 @@ def cfunc(
     A parameter is what has its name: ``double a`` a scalar input, ``double *x`` the address of an input array or of an
     array for a result, C-contiguous, ``int n`` a symbolic length; others are ignored (``void *user_data``). ``pack``
     lays inputs or outputs end to end in one array, as for :func:`codegen.compile`. A function that returns ``double``
-    returns the scalar output, which has no parameter; one that returns ``int`` returns 1, and 0 if an integer is out of
-    its range. A result whose address is NULL is not wanted.
+    returns the scalar output, which has no parameter; one that returns ``int`` returns 1. If an integer is
+    out of its range or a length is negative, no scalar is written, and they return nan and 0. A result whose address is
+    NULL is not wanted.
 
     ``structs`` says what a pointer is the address of, ``void *user_data`` or ``Parameters *p``: a dtype of NumPy with
     named fields, as Numba's records and structured arrays have it, or a structure of ctypes. A field is then what has
-    its name, as a parameter is: a number, an array of a fixed shape, or the place of a result. The address must not be
-    NULL.
+    its name, as a parameter is: a number, an array of a fixed shape, or the place of a result; others are
+    ignored, whatever they are. The address must not be NULL.
 
     =====================================================================  =========================================
     ``double (int n, double *xx)``                                         SciPy's quad, dblquad and nquad
@@ -118,7 +119,7 @@ def cfunc(
     from codegen.runtime.centry import load_entry  # brings Numba's code generation
 
     address, loaded = load_entry(read, function)
-    dtypes = {name: np.dtype(struct) for name, struct in (structs or {}).items()}
+    dtypes = {name: dtype_of(name, struct) for name, struct in (structs or {}).items()}
     return CFunc(address, read, function, (loaded, function.c_function), dtypes)
 
 

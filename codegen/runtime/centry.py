@@ -15,7 +15,7 @@ from codegen.runtime.csignature import Field, Parameter, Signature
 from codegen.runtime.entry import ALIGNMENT, aligned_memory, called, freed, put, workspace_size
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import MachineCode, compile_module, load_object
-from codegen.walk import elements, is_fixed
+from codegen.walk import Extent, elements, is_fixed, is_symbolic, parts
 
 SYMBOL = "symnn_cfunc"
 TYPES: Mapping[str, ir.Type] = {
@@ -64,12 +64,14 @@ class Writer:
         slots = (*self.layout.arguments, *self.layout.arrays)
         table = builder.alloca(INT, self.code.words)
         results = builder.alloca(self.real, max(1, len(self.layout.scalars)))
-        for number, extent in enumerate(self.extents):
-            put(builder, table, len(slots) + number, self._length(str(extent)))
+        lengths = {extent: self._length(str(extent)) for extent in self.extents}
+        for number, length in enumerate(lengths.values()):
+            put(builder, table, len(slots) + number, length)
         for number, slot in enumerate(self.layout.arguments):
             self._argument(table, number, slot)
         returned = [slot for slot in self.layout.scalars if slot.name not in self.given]
         self._check_results(returned)
+        self._refuse_negative(lengths, slots)
         unwanted = self._sizes()
         size = workspace_size(builder, self.code, table, is_fixed=not self.extents)
         block, memory = aligned_memory(builder, self.module, builder.add(size, INT(sum(unwanted.values()))))
@@ -81,13 +83,35 @@ class Writer:
                 place = builder.add(place, INT(unwanted[slot.name]))
             put(builder, table, number, address)
         fits = called(builder, self.code.address, INT, [table, memory, results])
+        is_computed = builder.icmp_signed("!=", fits, INT(0))
         for number, slot in enumerate(self.layout.scalars):
             if slot.name in self.given:
                 target = builder.bitcast(self._pointer(slot), self.real.as_pointer())
-                with builder.if_then(builder.icmp_signed("!=", builder.ptrtoint(target, INT), INT(0))):
+                is_wanted = builder.icmp_signed("!=", builder.ptrtoint(target, INT), INT(0))
+                with builder.if_then(builder.and_(is_computed, is_wanted)):
                     builder.store(builder.load(builder.gep(results, [INT(number)])), target)
         freed(builder, self.module, block)
-        self._return(fits, results, returned)
+        value = self.real(float("nan"))
+        for slot in returned:
+            found = builder.load(builder.gep(results, [INT(self.layout.scalars.index(slot))]))
+            value = builder.select(is_computed, found, value)
+        self._return(fits, value)
+
+    def _refuse_negative(self, lengths: Mapping[Extent, ir.Value], slots: Sequence[Slot]) -> None:
+        """Return before anything is computed where an axis would have a negative length."""
+        if not lengths:
+            return
+        builder = self.builder
+        axes = dict.fromkeys((*lengths, *(n for slot in slots for n in slot.shape if is_symbolic(n))))
+        least = INT(0)
+        for axis in axes:
+            constant, terms = parts(axis)
+            length = INT(constant)
+            for symbol, factor in terms:
+                length = builder.add(length, builder.mul(INT(factor), lengths[symbol]))
+            least = builder.or_(least, length)  # its sign is that of any negative one
+        with builder.if_then(builder.icmp_signed("<", least, INT(0)), likely=False):
+            self._return(INT(0), self.real(float("nan")))
 
     def _open(self, struct: str, fields: Mapping[str, Field]) -> None:
         """What has the name of a field is in the struct: numbers that are read, places of arrays and results."""
@@ -105,11 +129,11 @@ class Writer:
                 raise EmitError(f"structs: {struct}.{name}: found shape {field.shape}, expected {expected}")
             place = builder.gep(base, [INT(field.offset)])
             is_read = name in read and name not in arrays
-            value = place
+            value, kind = place, field.c_type(f"{struct}.{name}")
             if is_read:
-                value = builder.load(builder.bitcast(place, TYPES[field.type].as_pointer()))
+                value = builder.load(builder.bitcast(place, TYPES[kind].as_pointer()))
                 value.align = 1  # fields may be packed
-            self.given[name] = Parameter(field.type, not is_read, name), value
+            self.given[name] = Parameter(kind, not is_read, name), value
 
     def _check_results(self, returned: Sequence[Slot]) -> None:
         expected = 1 if self.signature.returns in ("double", "float") else 0
@@ -120,15 +144,13 @@ class Writer:
                 f"parameter are {names}, expected {expected} of them"
             )
 
-    def _return(self, fits: ir.Value, results: ir.Value, returned: Sequence[Slot]) -> None:
+    def _return(self, fits: ir.Value, value: ir.Value) -> None:
         builder, kind = self.builder, self.function.ftype.return_type
         if self.signature.returns == "void":
             builder.ret_void()
         elif isinstance(kind, ir.IntType):
             builder.ret(builder.trunc(fits, kind) if kind.width < 64 else fits)
         else:
-            value = builder.load(builder.gep(results, [INT(self.layout.scalars.index(returned[0]))]))
-            value = builder.select(builder.icmp_signed("!=", fits, INT(0)), value, self.real(float("nan")))
             builder.ret(self._converted(value, kind))
 
     def _converted(self, value: ir.Value, kind: ir.Type) -> ir.Value:

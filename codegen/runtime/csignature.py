@@ -39,33 +39,71 @@ FIELDS: Mapping[str, str] = {
 class Field:
     """A number, or an array of a shape, so many bytes behind the beginning of a struct."""
 
-    type: str
+    dtype: np.dtype[Any]
     offset: int
     shape: tuple[int, ...]
 
+    def c_type(self, where: str) -> str:
+        """Raises :class:`EmitError` for one that C functions do not read, and for an array that is not aligned."""
+        if self.dtype.name not in FIELDS or not self.dtype.isnative:
+            raise EmitError(f"structs: {where}: found {self.dtype}, expected one of {', '.join(FIELDS)}")
+        if self.shape and self.offset % self.dtype.itemsize:
+            raise EmitError(f"structs: {where}: found an array at byte {self.offset}, expected np.dtype(…, align=True)")
+        return FIELDS[self.dtype.name]
 
-def fields_of(name: str, struct: Any) -> dict[str, Field]:
-    """Those of a struct, said as a dtype of NumPy with named fields, or as what becomes one: a structure of ctypes.
 
-    >>> fields_of("p", [("a", "f8"), ("w", "f8", 3)])["w"]
-    Field(type='double', offset=8, shape=(3,))
+def dtype_of(name: str, struct: Any) -> np.dtype[Any]:
+    """A struct as a dtype with named fields: it is one, or becomes one, as a structure of ctypes does.
 
-    Raises :class:`EmitError` for what is none, for other types of fields, and for arrays that are not aligned.
+    Raises :class:`EmitError` for what is none.
     """
     try:
-        found = np.dtype(struct)
+        found = _laid_out(struct) if _is_structure(struct) else np.dtype(struct)
     except (TypeError, ValueError) as error:
         raise EmitError(f"structs: {name}: found {struct!r}, expected a dtype with named fields") from error
     if found.fields is None:
         raise EmitError(f"structs: {name}: found {found}, expected a dtype with named fields")
+    return found
+
+
+def _is_structure(struct: Any) -> bool:
+    return isinstance(struct, type) and issubclass(struct, ctypes.Structure | ctypes.Union)
+
+
+def _laid_out(struct: Any) -> np.dtype[Any]:
+    """NumPy has no dtype for one with pointers or bits, and loses what one inherits.
+
+    See findings/numpy-structures-of-ctypes-lose-their-base.sh.
+    """
+    declared = [field for base in reversed(struct.__mro__) for field in vars(base).get("_fields_", ())]
+    members = [field for field in declared if len(field) == 2]  # three are bits, which have no address
+    return np.dtype(
+        {
+            "names": [name for name, _ in members],
+            "formats": [_member(kind) for _, kind in members],
+            "offsets": [getattr(struct, name).offset for name, _ in members],
+            "itemsize": ctypes.sizeof(struct),
+        }
+    )
+
+
+def _member(kind: Any) -> np.dtype[Any]:
+    try:
+        return _laid_out(kind) if _is_structure(kind) else np.dtype(kind)
+    except (TypeError, NotImplementedError):  # pointers, of data and of functions
+        return np.dtype((np.void, ctypes.sizeof(kind)))
+
+
+def fields_of(name: str, struct: Any) -> dict[str, Field]:
+    """Those of a struct, of any types.
+
+    >>> fields_of("p", [("a", "f8"), ("w", "f8", 3)])["w"]
+    Field(dtype=dtype('float64'), offset=8, shape=(3,))
+    """
     fields = {}
-    for own, (dtype, offset, *_) in found.fields.items():
+    for own, (dtype, offset, *_) in (dtype_of(name, struct).fields or {}).items():
         base, shape = dtype.subdtype or (dtype, ())
-        if base.name not in FIELDS or not base.isnative:
-            raise EmitError(f"structs: {name}.{own}: found {base}, expected one of {', '.join(FIELDS)}")
-        if shape and offset % base.itemsize:
-            raise EmitError(f"structs: {name}.{own}: found an array at byte {offset}, expected np.dtype(…, align=True)")
-        fields[own] = Field(FIELDS[base.name], offset, shape)
+        fields[own] = Field(base, offset, shape)
     return fields
 
 
@@ -104,6 +142,8 @@ class Signature:
             if parameter is None:
                 raise EmitError(f"signature: found the parameter {part.strip()!r}, expected a type and a name")
         parameters = tuple(Parameter(m[1], bool(m[2]), m[3]) for _, m in found if m)
+        if structs is not None and not isinstance(structs, Mapping):
+            raise EmitError(f"structs: found {structs!r}, expected a mapping of parameters' names to dtypes")
         fields = {name: fields_of(name, struct) for name, struct in (structs or {}).items()}
         pointers = {p.name for p in parameters if p.pointer}
         if beside := [name for name in fields if name not in pointers]:

@@ -89,6 +89,32 @@ def test_a_large_array_takes_memory_of_its_own() -> None:
     assert f(pointer(line), len(line)) == pytest.approx((line**2).sum(), rel=1e-12)
 
 
+def test_negative_lengths_are_refused() -> None:
+    line = np.array([1.0, 2.0])
+    at = pointer(line)
+    f = cfunc(ENERGY, "double (int n, const double *line)").ctypes
+    assert [f(n, at) for n in (2, 1, 0)] == [5, 1, 0]
+    assert np.isnan([f(n, at) for n in (-1, -2, -(2**31))]).all()
+    g, result = cfunc(ENERGY, "int (int n, const double *line, double *result)").ctypes, np.array([7.0])
+    assert (g(-1, at, pointer(result)), result[0]) == (0, 7)
+    assert (g(2, at, pointer(result)), result[0]) == (1, 5)
+    sized = np.dtype([("n", np.int32)])
+    h = cfunc(ENERGY, "double (const double *line, void *p)", structs={"p": sized}).ctypes
+    assert h(at, np.array((2,), sized).ctypes.data) == 5
+    assert np.isnan(h(at, np.array((-1,), sized).ctypes.data))
+
+
+def test_a_result_of_a_negative_length_is_refused() -> None:
+    k, pairs = Index("k", N - 1), Variable("pairs", (N - 1,))
+    graph = Graph((LINE,), (Equation(pairs[k], LINE[k] + LINE[k + 1]),), ("pairs",))
+    f = cfunc(graph, "int (int n, const double *line, double *pairs)").ctypes
+    line, found = np.array([1.0, 2.0, 4.0]), np.array([7.0, 7.0])
+    assert [f(n, pointer(line), pointer(found)) for n in (-1, 0, 1)] == [0, 0, 1]
+    np.testing.assert_array_equal(found, [7, 7])
+    assert f(3, pointer(line), pointer(found)) == 1
+    np.testing.assert_array_equal(found, [3, 6])
+
+
 @pytest.mark.parametrize(
     ("signature", "message"),
     [
@@ -148,6 +174,28 @@ def test_results_are_written_into_a_struct_of_c() -> None:
     assert (settings.count, settings.a, settings.f) == (7, 2.0, 60.0)
 
 
+def test_fields_that_are_not_needed_may_be_anything() -> None:
+    class Inner(ctypes.Structure):
+        _fields_ = (("flag", ctypes.c_int8), ("next", ctypes.c_void_p))
+
+    class Base(ctypes.Structure):
+        _fields_ = (("bits", ctypes.c_int, 3), ("data", DOUBLES), ("tag", ctypes.c_char * 5), ("inner", Inner))
+
+    class Settings(Base):
+        _fields_ = (("call", ctypes.CFUNCTYPE(None)), ("a", ctypes.c_double), ("weights", 3 * ctypes.c_double))
+
+    settings = Settings(a=2.0, weights=(1.0, 2.0, 3.0))
+    f = cfunc(SCALED, "double (double x, const Settings *p)", structs={"p": Settings})
+    assert f.ctypes(5.0, ctypes.addressof(settings)) == 60
+    assert quad(f.with_user_data(np.frombuffer(settings, f.structs["p"])), 0, 1)[0] == pytest.approx(6, rel=1e-12)
+    inner = np.dtype([("flag", "?"), ("size", "i2")])
+    mixed = np.dtype([("pad", "i1"), ("tag", "S3"), ("inner", inner, 2), ("a", "f8"), ("weights", "f8", 3)], align=True)
+    data = np.zeros((), mixed)
+    data["a"], data["weights"] = 2.0, [1.0, 2.0, 3.0]
+    g = cfunc(SCALED, "double (double x, void *p)", structs={"p": mixed})
+    assert quad(g.with_user_data(data), 0, 1)[0] == pytest.approx(6, rel=1e-12)
+
+
 def test_an_objective_with_user_data_has_the_signature_of_nlopt() -> None:
     graph = codegen.gradient(codegen.from_expressions({"f": a * x**2 + y}, [x, y, a]), "f", ["x", "y"])
     pack = {"x": ["x", "y"], "grad": list(graph.outputs[1:])}
@@ -156,6 +204,10 @@ def test_an_objective_with_user_data_has_the_signature_of_nlopt() -> None:
     at, slopes, data = np.array([2.0, 3.0]), np.empty(2), np.array([(0, 5.0)], [("skipped", "f4"), ("a", "f8")])
     assert f.ctypes(2, pointer(at), pointer(slopes), data.ctypes.data) == 23.0
     np.testing.assert_array_equal(slopes, [20.0, 1.0])
+
+
+class PointsAt(ctypes.Structure):
+    _fields_ = (("a", DOUBLES),)
 
 
 STRUCTS: list[tuple[str, Any, str]] = [
@@ -171,6 +223,13 @@ STRUCTS: list[tuple[str, Any, str]] = [
     ("double (double x, void *p)", {"q": [("a", "f8")]}, "found 'q', which is no parameter"),
     ("double (double x, void *p)", {"p": "f8"}, "p: found float64, expected a dtype with named fields"),
     ("double (double x, Settings *p)", {}, "found the type 'Settings'"),
+    (
+        "double (double x, void *p)",
+        np.dtype("i4, f8"),
+        "structs: found dtype.*, expected a mapping of param",
+    ),
+    ("double (double x, void *p)", {"p": [("a", ">f8"), ("weights", "f8", 3)]}, "p.a: found >f8, expected one of"),
+    ("double (double x, void *p)", {"p": PointsAt}, r"p.a: found \|V8, expected one of float64"),
 ]
 
 
