@@ -35,11 +35,15 @@ class InOurWords(ModelMetaclass):
 
 
 class SpecModel(BaseModel, metaclass=InOurWords):
-    """A part of a spec; ``models`` are those of its fields that are models, in lists or mappings or alone."""
+    """A part of a spec; ``models`` are those of its fields that are models, in lists or mappings or alone.
+
+    elsewhere: names that are looked for here, and where they are.
+    """
 
     # strict: "32" is not a number and true is not 1
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     models: ClassVar[Mapping[str | int, type[BaseModel]]] = {}
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
     def __setattr__(self, name: str, value: object) -> None:
         self._refuse_change(name)
@@ -140,7 +144,9 @@ def _explain(mistake: _Mistake) -> tuple[Steps, str]:
     if isinstance(mistake.cause, FieldError):
         return (*within, *path, *mistake.cause.path), str(mistake.cause)
     if error["type"] == "extra_forbidden":
-        return (*within, *path[:-1]), unknown("field", str(path[-1]), _fields_at(model, path))
+        name, elsewhere = str(path[-1]), getattr(_model_at(model, path), "elsewhere", {})
+        here = f"found {quote(name)}, expected it {elsewhere[name]}" if name in elsewhere else None
+        return (*within, *path[:-1]), here or unknown("field", name, _fields_at(model, path))
     if error["type"] == "missing":
         field = _fields_at(model, path)[str(path[-1])]
         return (*within, *path[:-1]), f"missing field {quote(path[-1])}; expected {field.description}"
@@ -150,8 +156,11 @@ def _explain(mistake: _Mistake) -> tuple[Steps, str]:
 
 def _fields_at(model: type[SpecModel], path: Sequence[str | int]) -> dict[str, FieldInfo]:
     """The fields beside the last step of a path, by the names that a spec gives them."""
-    fields = (model.models.get(path[0], model) if len(path) > 1 else model).model_fields
-    return {field.alias or name: field for name, field in fields.items()}
+    return {field.alias or name: field for name, field in _model_at(model, path).model_fields.items()}
+
+
+def _model_at(model: type[SpecModel], path: Sequence[str | int]) -> type[BaseModel]:
+    return model.models.get(path[0], model) if len(path) > 1 else model
 
 
 #: What pydantic's kinds of error expected, in the words of the spec.

@@ -160,6 +160,10 @@ class TrainingSpec(SpecModel):
     (0.03, 0.02)
     """
 
+    elsewhere: ClassVar = {
+        name: f"with the network, whose loss it is part of: Network(…, {name}=0.01), or {name} beside layers in a spec"
+        for name in ("weight_decay", "l1")
+    }
     optimiser: Annotated[str, one_of("optimiser", {**OPTIMISERS, LBFGS: None})] = "nesterov"
     learning_rate: Annotated[float, Field(gt=0)] = Field(default_factory=_usual_rate)
     momentum: _Momentum = 0.9

@@ -170,7 +170,12 @@ def write(path: str | os.PathLike[str], network: Network, theta: np.ndarray, mod
 def _own(network: Network) -> list[tuple[str, Mapping[str, str]]]:
     """The kinds of the layers that have parameters, and these by letter."""
     here = placed(network.written, network.input_shape)
-    return [(p.layer.kind(), dict(zip(p.own, (name for name, _ in p.named)))) for p in here if p.own]  # type: ignore[attr-defined]
+    return [(_kind(p.layer), dict(zip(p.own, (name for name, _ in p.named)))) for p in here if p.own]
+
+
+def _kind(layer: object) -> str:
+    kind: str = layer.kind()  # type: ignore[attr-defined]
+    return f"{kind} with reset before" if getattr(layer, "reset", None) == "before" else kind
 
 
 def _rows(kind: str) -> Sequence[tuple[str, str]]:

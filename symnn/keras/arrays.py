@@ -111,13 +111,13 @@ def _recurrent(own: Arrays, order: Order, layer: Layer) -> Arrays:
 
 
 def _gru(own: Arrays, order: Order, layer: Layer) -> Arrays:
-    """Keras's gates are z r h, ours r z n; its bias is that of what comes in, and below it that of the state."""
+    """Keras's gates are z r h, ours r z n; its bias is of what comes in, and below it one of the state, if any."""
 
     def turned(array: NDArray[np.int64]) -> NDArray[np.int64]:
         gates = array.reshape(3, -1, *array.shape[1:])
         return gates[[1, 0, 2]].reshape(array.shape)
 
-    bias = np.stack([turned(own["b"]), turned(own["c"])])
+    bias = np.stack([turned(own["b"]), turned(own["c"])]) if "c" in own else turned(own["b"])
     return {
         "cell/vars/kernel": turned(own["W"]).T,
         "cell/vars/recurrent_kernel": turned(own["U"]).T,

@@ -99,6 +99,12 @@ def _backward(c: Settings) -> bool:
     return bool(c.get("go_backwards") or c.get("backward"))
 
 
+def _reset(c: Settings) -> Any:
+    if not isinstance(found := c.get("reset_after", True), bool):
+        raise RefusedError(f"found reset_after {quote(found)}, expected True or False")
+    return "after" if found else "before"
+
+
 def _sizes(c: Settings, name: str) -> Any:
     found = c.get(name)
     return tuple(found) if isinstance(found, list) else found
@@ -212,9 +218,7 @@ LAYERS: Mapping[str, Row] = {
     ),
     "LSTM": Row(lambda c, given: lstm(c["units"], output=_output(c), backward=_backward(c)), _GATES, _BIAS),
     "GRU": Row(
-        lambda c, given: gru(c["units"], output=_output(c), backward=_backward(c)),
-        {**_GATES, "reset_after": True},
-        _BIAS,
+        lambda c, given: gru(c["units"], output=_output(c), backward=_backward(c), reset=_reset(c)), _GATES, _BIAS
     ),
     "BatchNormalization": Row(_batch_norm, {"renorm": False}, _NORM),
     "LayerNormalization": Row(_layer_norm, {"rms_scaling": False}, _NORM),

@@ -259,7 +259,7 @@ def find_columns(where: str, wanted: Iterable[str], names: Sequence[str]) -> Non
     for name in wanted:
         if name not in known:
             raise DataError(
-                f"{where}: found no column {quote(name)}, expected one of {listed(names)}{suggest(str(name), names)}"
+                f"{where}: found no column {quote(name)}; the table has {listed(names)}{suggest(str(name), names)}"
             )
 
 

@@ -194,7 +194,7 @@ def test_every_row_of_a_file_is_predicted_as_in_training(tmp_path: Path) -> None
     (tmp_path / "new.csv").write_text("zip,colour\n2,red\n")
     refused = symnn("predict", *asked[:2])
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
-    assert "found no column 'a', expected one of 'zip', 'colour'" in refused.stderr
+    assert "found no column 'a'; the table has 'zip', 'colour'" in refused.stderr
 
 
 def test_predictions_are_compared_with_the_column_they_were_trained_on(tmp_path: Path) -> None:

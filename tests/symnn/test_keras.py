@@ -76,6 +76,10 @@ MODELS = {
                             lambda: L.GRU(3, return_sequences=True), lambda: L.SimpleRNN(2), lambda: L.Dense(1)),
     "no bias": sequential((6, 3), lambda: L.LSTM(4, return_sequences=True, use_bias=False),
                           lambda: L.GRU(3, use_bias=False)),
+    "reset before": sequential((6, 3), lambda: L.GRU(4, reset_after=False, return_sequences=True),
+                               lambda: L.Bidirectional(L.GRU(3, reset_after=False, return_sequences=True)),
+                               lambda: L.GRU(2, reset_after=False, go_backwards=True)),
+    "reset before, no bias": sequential((6, 3), lambda: L.GRU(4, reset_after=False, use_bias=False)),
     "steps flattened": sequential((4, 3), lambda: L.GRU(2, return_sequences=True), L.Flatten, lambda: L.Dense(2)),
     "any length": sequential((None, 3), lambda: L.SimpleRNN(4, activation="relu"), lambda: L.Dense(2)),
     "inside": sequential((3,), lambda: keras.Sequential([L.Dense(4), L.LeakyReLU(0.3)]),
@@ -168,7 +172,7 @@ def test_weights_go_there_and_back_by_what_describes_the_model(name: str, tmp_pa
 NO_CHAINS = ("inside", "residual", "sum of both ways", "attention", "attention without bias")
 LEFT_OPEN = ("norms",)
 """What the weights alone do not say: which of its two arrays a normalisation does without."""
-NOT_WRITTEN = ("no bias", "depthwise", "separable", "separable signals")
+NOT_WRITTEN = ("no bias", "reset before, no bias", "depthwise", "separable", "separable signals")
 """What has other arrays in Keras than its layers have here unless they are told."""
 
 
@@ -299,7 +303,6 @@ class Double(L.Layer):  # type: ignore[misc]
         (((4,), lambda: L.Lambda(lambda x: x)), r"layer 'lambda.*' \(Lambda\): unknown layer 'Lambda'"),
         (((4,), Double), "found the class 'ours>Double'"),
         (((4, 3), lambda: L.LSTM(2, go_backwards=True, return_sequences=True)), "found go_backwards True with"),
-        (((4, 3), lambda: L.GRU(2, reset_after=False)), "found reset_after False"),
         (((4, 3), lambda: L.Bidirectional(L.LSTM(2), merge_mode="mul")), "found merge_mode 'mul', expected concat or"),
         (((4, 4, 3), lambda: L.LayerNormalization(axis=[1, 2])), r"found axis \[1, 2\], expected \[1, 2, 3\] or the"),
         (((4,), lambda: L.Dense(2, activation="sparsemax")), "unknown activation 'sparsemax'"),

@@ -210,6 +210,15 @@ def gru(p: Given, x: Array, units: int) -> Array:
     return stepped(x, units, step)
 
 
+def gru_reset_before(p: Given, x: Array, units: int) -> Array:
+    def step(x: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        (a, b, n), (d, e, m) = np.split(x @ p["W1"].T + p["b1"], 3, axis=1), np.split(p["U1"].T, 3, axis=1)
+        r, z = sigmoid(a + h @ d), sigmoid(b + h @ e)
+        return (1 - z) * np.tanh(n + (r * h) @ m) + z * h, c
+
+    return stepped(x, units, step)
+
+
 def elman(p: Given, x: Array, units: int) -> Array:
     return stepped(x, units, lambda x, h, c: (np.tanh(x @ p["W1"].T + p["b1"] + h @ p["U1"].T), c))
 
@@ -269,6 +278,8 @@ COMPUTED: list[tuple[str, Any, list[Any], Callable[[Given, Array], Array]]] = [
      lambda p, x: gru(p, x[:, ::-1], 2)[:, -1]),
     ("lstm, all steps", STEPS, [{"lstm": 2, "output": "all"}], lambda p, x: lstm(p, x, 2)),
     ("gru", {"time": 4, "features": 3}, [{"gru": 2}], lambda p, x: gru(p, x, 2)[:, -1]),
+    ("gru, reset before", {"time": 4, "features": 3}, [{"gru": 2, "reset": "before"}],
+     lambda p, x: gru_reset_before(p, x, 2)[:, -1]),
     ("recurrent without an activation", {"time": 2, "features": 3}, [{"recurrent": 2, "activation": None}],
      lambda p, x: x[:, 1] @ p["W1"].T + p["b1"] + (x[:, 0] @ p["W1"].T + p["b1"]) @ p["U1"].T),
     ("gru, two of them", STEPS, [{"gru": 3, "output": "all"}, {"gru": 2}],

@@ -187,6 +187,14 @@ IN_PYTHON: dict[str, tuple[Callable[[], object], str]] = {
         lambda: train(LINEAR, [[1, 2]], [1], epochs=3),  # type: ignore[call-overload]
         "train: found epochs=3, expected settings together: train(network, x, y, {'epochs': 3})",
     ),
+    "a penalty among the settings": (
+        lambda: train(LINEAR, [[1, 2]], [1], {"l1": 0.1}),
+        "settings: found 'l1', expected it with the network, whose loss it is part of: Network(…, l1=0.01), or l1",
+    ),
+    "a penalty beside the data": (
+        lambda: train(LINEAR, [[1, 2]], [1], weight_decay=0.1),  # type: ignore[call-overload]
+        "train: found weight_decay, expected it with the network",
+    ),
     "a misspelt argument of train": (lambda: train(LINEAR, [[1, 2]], [1], modle=1), "unknown argument 'modle'; did"),  # type: ignore[call-overload]
     "classes that are a number": (lambda: load_file("a.npz", "y", classes=5), "classes: found 5, expected a list of"),  # type: ignore[arg-type]
     "samples in quotes": (

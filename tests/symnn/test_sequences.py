@@ -227,7 +227,7 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: symnn.data.load_frame({"walk": [1, 1, 2, 1], "a": [0.0] * 4, "y": [0.0] * 4}, "y", sequences="walk"),
      "row (from 0) 3, column 'walk': found a sequence again, expected its rows one below the other"),
     (lambda: symnn.data.load_frame({"walk": [1, 1], "a": [0.0] * 2, "y": [0.0] * 2}, "y", sequences="wlk"),
-     "found no column 'wlk', expected one of 'walk', 'a', 'y'; did you mean 'walk'?"),
+     "found no column 'wlk'; the table has 'walk', 'a', 'y'; did you mean 'walk'?"),
     (lambda: symnn.Checkpoint(last(), last().initial_parameters()).predict([np.ones((3, 2)), [[0, 1], [np.nan, 1]]]),
      "x: sequence 1 (from 0), step 1, column 0: found nan, expected a finite number"),
 ]  # fmt: skip

@@ -157,6 +157,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"input": 64}, "spec: unknown field 'input'; did you mean 'inputs'?"),
     ({"layers.0.activ": "tanh"}, "layers[0]: unknown field 'activ'; did you mean 'activation'?"),
     ({"training.learning_rat": 1}, "training: unknown field 'learning_rat'; did you mean 'learning_rate'?"),
+    ({"training.weight_decay": 0.1}, "training: found 'weight_decay', expected it with the network, whose loss it is"),
     ({"data.nam": 1}, "data: unknown field 'nam'; did you mean 'name'?"),
     ({"inputs": ...}, "spec: missing field 'inputs'; expected the number of features"),
     ({"layers": ...}, "missing field 'layers'"),

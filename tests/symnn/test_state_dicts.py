@@ -81,6 +81,12 @@ def test_what_does_not_fit_is_named() -> None:
     other = Network(2, (scale(1.0, learned=True),), "huber")
     with pytest.raises(SpecError, match="found a layer 'scale'"):
         state_dicts.to_arrays(other, np.ones(2), ["a"])
+    before = Network(SEQUENCE, (gru(1, reset="before"),), "huber")
+    with pytest.raises(SpecError, match="found a layer 'gru with reset before'"):
+        state_dicts.to_arrays(before, random_theta(before), ["a"])
+    arrays = {"a.weight_ih_l0": before.split(random_theta(before))["W1"], "a.weight_hh_l0": np.ones((3, 1))}
+    with pytest.raises(DataError, match="found 2 tensors, none of them a further tensor for b1"):
+        state_dicts.from_arrays(before, arrays)
 
 
 def test_recurrent_modules_without_biases_have_biases_of_zero() -> None:

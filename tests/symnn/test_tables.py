@@ -148,8 +148,8 @@ def test_decimal_commas_in_quotes_may_be_separated_by_commas(write: Write) -> No
         ({"separator": ":"}, "separator: found ':', expected one of ',' (comma), ';' (semicolon)"),
         ({"decimal": ";"}, "decimal: found ';', expected '.' or ','"),
         ({"missing": "zero"}, "missing: found 'zero', expected one of 'refuse', 'drop', 'mean'"),
-        ({"ignore": ["c"]}, "ignore: found no column 'c', expected one of 'a', 't'"),
-        ({"categorical": ["c"]}, "categorical: found no column 'c', expected one of 'a'"),
+        ({"ignore": ["c"]}, "ignore: found no column 'c'; the table has 'a', 't'"),
+        ({"categorical": ["c"]}, "categorical: found no column 'c'; the table has 'a'"),
         ({"ignore": "a"}, "found only the target"),
     ],
 )
