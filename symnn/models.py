@@ -37,13 +37,13 @@ class InOurWords(ModelMetaclass):
 class SpecModel(BaseModel, metaclass=InOurWords):
     """A part of a spec; ``models`` are those of its fields that are models, in lists or mappings or alone.
 
-    elsewhere: names that are looked for here, and where they are.
+    belonging_elsewhere: names that are looked for here, and where they are.
     """
 
     # strict: "32" is not a number and true is not 1
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
     models: ClassVar[Mapping[str | int, type[BaseModel]]] = {}
-    elsewhere: ClassVar[Mapping[str, str]] = {}
+    belonging_elsewhere: ClassVar[Mapping[str, str]] = {}
 
     def __setattr__(self, name: str, value: object) -> None:
         self._refuse_change(name)
@@ -144,7 +144,7 @@ def _explain(mistake: _Mistake) -> tuple[Steps, str]:
     if isinstance(mistake.cause, FieldError):
         return (*within, *path, *mistake.cause.path), str(mistake.cause)
     if error["type"] == "extra_forbidden":
-        name, elsewhere = str(path[-1]), getattr(_model_at(model, path), "elsewhere", {})
+        name, elsewhere = str(path[-1]), getattr(_model_at(model, path), "belonging_elsewhere", {})
         here = f"found {quote(name)}, expected it {elsewhere[name]}" if name in elsewhere else None
         return (*within, *path[:-1]), here or unknown("field", name, _fields_at(model, path))
     if error["type"] == "missing":

@@ -160,7 +160,7 @@ class TrainingSpec(SpecModel):
     (0.03, 0.02)
     """
 
-    elsewhere: ClassVar = {
+    belonging_elsewhere: ClassVar = {
         name: f"with the network, whose loss it is part of: Network(…, {name}=0.01), or {name} beside layers in a spec"
         for name in ("weight_decay", "l1")
     }

@@ -190,8 +190,8 @@ def _refuse(others: Mapping[str, object]) -> None:
                 f"train: found {name}={quote(value)}, expected settings together: train(network, x, y, "
                 f"{{{name!r}: {quote(value)}}})"
             )
-        if name in TrainingSpec.elsewhere:
-            raise SymnnError(f"train: found {name}, expected it {TrainingSpec.elsewhere[name]}")
+        if name in TrainingSpec.belonging_elsewhere:
+            raise SymnnError(f"train: found {name}, expected it {TrainingSpec.belonging_elsewhere[name]}")
         known = [key for key, p in signature(train).parameters.items() if p.kind is Parameter.KEYWORD_ONLY]
         raise SymnnError(unknown("argument", name, known))
 
