@@ -1106,17 +1106,7 @@ def merge_exponentials(node: Mul) -> Expr:
 
 def _sum(node: Add) -> Expr | None:
     """exp(a) − 1 = expm1(a), exp(a) ∓ exp(−a) = 2·sinh(a) and 2·cosh(a), cosh(a) − 1 = 2·sinh²(a/2), 1 − cos(a)."""
-    for rule in (
-        _improvement,
-        complemented,
-        _intercept,
-        _remainder,
-        difference,
-        _gap,
-        of_half_order,
-        _rectified,
-        close_difference,
-    ):
+    for rule in SUMS:
         if (new := rule(node)) is not None:
             return _improvement(new) or new if isinstance(new, Add) else new
     if len(node.args) != 2:
