@@ -249,7 +249,7 @@ def test_columns_in_another_order_are_put_right(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ({"colour": ["red"]}, r"no column 'width', expected one of 'colour'"),
+        ({"colour": ["red"]}, r"no column 'width'; the table has 'colour'"),
         (
             {"colour": ["green"], "width": [1]},
             r"\(from 0\) 0, column 'colour': found 'green', expected one of 'blue'",
