@@ -250,14 +250,14 @@ class reciprocal_of_squares(Composite):  # noqa: N801
         return -2 * self * _shares(self.args, symbol)
 
 
-class share(Composite):  # noqa: N801
-    """u/(u + v), the part that one term has of a sum; its complement is the share of v.
+class part_of_sum(Composite):  # noqa: N801
+    """u/(u + v), the part that one term has of a sum; its complement is that of v.
 
     Its derivative is (v·du − u·dv)/(u + v)², which has all digits where u or v is constant: du/(u + v) less
     u·(du + dv)/(u + v)², as that of the quotient, is a difference of what is (u + v)/v times as large.
 
-    >>> share("x", "y").diff("x"), share("x", "y").diff("y"), share(1, 3).evalf(8)
-    (share(y, x)/(x + y), -share(x, y)/(x + y), 0.25000000)
+    >>> part_of_sum("x", "y").diff("x"), part_of_sum("x", "y").diff("y"), part_of_sum(1, 3).evalf(8)
+    (part_of_sum(y, x)/(x + y), -part_of_sum(x, y)/(x + y), 0.25000000)
     """
 
     nargs = 2
@@ -268,7 +268,7 @@ class share(Composite):  # noqa: N801
 
     def _eval_derivative(self, symbol: Expr) -> Expr:
         u, v = self.args
-        return (share(v, u) * u.diff(symbol) - self * v.diff(symbol)) / (u + v)
+        return (part_of_sum(v, u) * u.diff(symbol) - self * v.diff(symbol)) / (u + v)
 
 
 class log_size(Composite):  # noqa: N801

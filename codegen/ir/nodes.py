@@ -27,8 +27,8 @@ _EXACT = (Integer, Rational)
 ROUNDS = 64
 """So many nodes one above the other that nobody reads are taken away by arrays, of more one after the other."""
 
-
-Made: TypeAlias = "Callable[[Node, tuple[Node, ...], Sequence[Node]], Node]"
+Made: TypeAlias = Callable[[Node, tuple[Node, ...], Sequence[Node]], Node]
+"""What a node becomes, by its operands as they are now and by all nodes that came before it."""
 
 
 @dataclass(frozen=True)
@@ -450,16 +450,10 @@ class Nodes:
         old = (known.heads, known.lengths, known.operands, known.constant, known.exponents, known.divides)
         return Edges(*(np.concatenate(columns) for columns in zip(old, new)))
 
-    def rebuilt(
-        self,
-        order: Iterable[Node],
-        own: Container[Node],
-        made: Callable[[Node, tuple[Node, ...], Sequence[Node]], Node],
-    ) -> list[Node]:
+    def rebuilt(self, order: Iterable[Node], own: Container[Node], made: Made) -> list[Node]:
         """By node what it becomes, where some become others: what does not depend on these stays as it is.
 
-        ``made`` gives the new node of one that is in ``own``, or has new operands: of its operands as they are now, and
-        of all nodes that came before it.
+        ``made`` gives the new node of one that is in ``own``, or has new operands.
         """
         found = list(range(len(self)))
         moved: set[Node] = set()

@@ -29,7 +29,7 @@ from codegen.ir.names import Names
 from codegen.passes import tails
 from codegen.passes.logged_powers import is_long
 from codegen.passes.norms import directed, is_norm
-from codegen.passes.shares import with_shares
+from codegen.passes.parts_of_sums import with_parts_of_sums
 from codegen.passes.stable_forms import (
     GROWING,
     exponents,
@@ -69,7 +69,7 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     equations = _complemented([_stable(equation) for equation in graph.equations])
     equations = _without_activations(equations, {*keep, *graph.outputs})
     equations = _look_through(_shift(equations, keep, Names(graph.variables)), keep)
-    return graph.with_equations([with_shares(equation) for equation in equations])
+    return graph.with_equations([with_parts_of_sums(equation) for equation in equations])
 
 
 @once

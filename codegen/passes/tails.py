@@ -26,7 +26,7 @@ from codegen.functions import (
     sigmoid_slope,
 )
 from codegen.functions.gaussian import erf_difference
-from codegen.functions.smooth import share
+from codegen.functions.smooth import part_of_sum
 from codegen.walk import is_large
 
 Form = Callable[..., Expr]
@@ -54,7 +54,7 @@ COMPLEMENTS: Complements = {
     erfc: {Integer(-2): lambda w: -complementary(-w), Integer(-1): lambda w: -erf(w)},
     logistic: {Integer(-1): lambda x: -logistic(-x)},
     normal_cdf: {Integer(-1): lambda x: -normal_cdf(-x), Rational(-1, 2): lambda x: erf(x / sqrt(2)) / 2},
-    share: {Integer(-1): lambda u, v: -share(v, u)},
+    part_of_sum: {Integer(-1): lambda u, v: -part_of_sum(v, u)},
 }
 
 #: The same of functions that derivatives are made of, σ' = σ·(1 − σ): another one is worth it if that is the only one.

@@ -7,17 +7,17 @@ from sympy.core.basic import Basic
 
 from codegen.cached import once
 from codegen.functions import power
-from codegen.functions.smooth import share
+from codegen.functions.smooth import part_of_sum
 from codegen.ir.equation import Equation
 from codegen.walk import is_reference, postorder, rewrite
 
 TERMS = 4
-"""Up to so many terms: n shares of a sum of n, with the rest of it for each, would be n² operations."""
+"""Up to so many terms: n parts of a sum of n, with the rest of it for each, would be n² operations."""
 
 
-def with_shares(equation: Equation) -> Equation:
-    """An equation with its shares as functions: after all other forms, since what is one has lost its quotient."""
-    return equation.with_body(rewrite(equation.body, _share)) if _divides_by_sum(equation) else equation
+def with_parts_of_sums(equation: Equation) -> Equation:
+    """An equation with its parts of sums as functions, after all other forms: what is one has lost its quotient."""
+    return equation.with_body(rewrite(equation.body, _part_of_sum)) if _divides_by_sum(equation) else equation
 
 
 @once
@@ -25,19 +25,19 @@ def _divides_by_sum(equation: Equation) -> bool:
     return any(isinstance(n, Pow) and n.exp == -1 and isinstance(n.base, Add) for n in postorder(equation.body))
 
 
-def _share(node: Basic) -> Expr | None:
+def _part_of_sum(node: Basic) -> Expr | None:
     if isinstance(node, Mul):
-        return shared(node)
+        return divided(node)
     return complemented_power(node) if isinstance(node, Pow) else None
 
 
-def shared(product: Mul) -> Expr | None:
-    """c·u/(u + v) as c times the share of u.
+def divided(product: Mul) -> Expr | None:
+    """c·u/(u + v) as c times that part.
 
     >>> from sympy import symbols
     >>> a, x, y = symbols("a x y", real=True)
-    >>> shared(a * x / (2 * x + y))
-    a*share(2*x, y)/2
+    >>> divided(a * x / (2 * x + y))
+    a*part_of_sum(2*x, y)/2
     """
     for factor in product.args:
         total, exponent = factor.as_base_exp()
@@ -47,23 +47,23 @@ def shared(product: Mul) -> Expr | None:
                 number, varying = term.as_coeff_Mul()
                 if varying != 1 and _divides(varying, above):
                     rest = Add(*[other for other in total.args if other is not term])
-                    return above / varying / number * share(term, rest)
+                    return above / varying / number * part_of_sum(term, rest)
     return None
 
 
 def complemented_power(reciprocal: Pow) -> Expr | None:
-    """1/(1 + xᵃ) as the share of 1, of which the complement is that of the power.
+    """1/(1 + xᵃ) as the part that 1 is, of which the complement is that of the power.
 
     >>> from sympy import symbols
     >>> a, x = symbols("a x", real=True)
     >>> complemented_power(1 / (1 + power(x, a)))
-    share(1, power(x, a))
+    part_of_sum(1, power(x, a))
     """
     total, exponent = reciprocal.args
     if exponent != -1 or not isinstance(total, Add) or len(total.args) != 2 or S.One not in total.args:
         return None
     (rest,) = [term for term in total.args if term != 1]
-    return share(S.One, rest) if any(isinstance(factor, power) for factor in Mul.make_args(rest)) else None
+    return part_of_sum(S.One, rest) if any(isinstance(factor, power) for factor in Mul.make_args(rest)) else None
 
 
 def _divides(term: Expr, product: Expr) -> bool:
