@@ -16,7 +16,7 @@ from codegen.ir.affine import affine
 from codegen.walk import Extent, as_extent, extent
 from symnn.onnx.arrays import Array, Axis, Known, Value, exceeds, greater, length, lesser, number
 from symnn.onnx.operators.elementwise import is_nan
-from symnn.onnx.operators.row import Node, Operator, Result
+from symnn.onnx.operators.row import LONGEST_AXIS, Node, Operator, Result
 from symnn.onnx.operators.views import joined, sliced, taken
 from symnn.onnx.writing import WRITTEN_OUT, shown
 
@@ -318,8 +318,10 @@ def _scatter_nd(node: Node, x: Value | None, at: Value | None, updates: Value | 
 def _one_hot(node: Node, at: Value | None, depth: Value | None, values: Value | None) -> Result:
     """One value where the new axis is at the place, else the other; a place on no axis is nowhere."""
     places, count = node.writer.fresh(node.writer.array(node.given(at, "indices"))), node.scalar(depth, "depth", 0)
-    if count < 1 or count != int(count) or places.kind == "boolean":
-        node.refuse(f"found depth {count:g} and {places.kind} indices, expected a positive one and numbers")
+    if not 1 <= count <= LONGEST_AXIS or count != int(count) or places.kind == "boolean":
+        node.refuse(
+            f"found depth {count:g} and {places.kind} indices, expected one from 1 to {LONGEST_AXIS:,} and numbers"
+        )
     axis = node.axis(node["axis"], len(places.axes) + 1)
     pair = node.given(values, "values")
     if pair.shape != (2,):

@@ -16,11 +16,9 @@ from codegen.walk import Extent, extent
 from symnn.onnx.arrays import Array, Axis, Known, Value, number
 from symnn.onnx.operators.elementwise import HALF, rounded
 from symnn.onnx.operators.places import gather
-from symnn.onnx.operators.row import Node, Operator, Result
+from symnn.onnx.operators.row import LONGEST_AXIS, Node, Operator, Result
 from symnn.onnx.writing import shown
 
-MOST = 100_000
-"""Of the length of an axis."""
 Outside: TypeAlias = Callable[[Expr], Expr]
 """Which place one beside the axis stands for; where it stays there, it is 0."""
 ROUNDED: dict[str, Callable[[Any], Any]] = {
@@ -196,7 +194,7 @@ def _lengths(node: Node, array: Array, axes: list[int], scales: Value | None, si
     if len(listed) != len(axes):
         node.refuse(f"found {len(listed)} sizes or scales of {len(axes)} axes")
     for axis, (m, by) in found.items():
-        if not (isfinite(by) and by > 0) or (isinstance(m, int) and not 0 < m <= MOST):
+        if not (isfinite(by) and by > 0) or (isinstance(m, int) and not 0 < m <= LONGEST_AXIS):
             node.refuse(f"found length {m} of axis {axis}, scaled by {by}")
     return found
 

@@ -14,6 +14,8 @@ from symnn.onnx.writing import RefusedError, Writer, shown
 Result: TypeAlias = "Value | Sequence[Value | None]"
 LARGEST_FOLD = 1_000_000
 """Numbers of a file that are computed while it is read."""
+LONGEST_AXIS = 100_000
+"""Of lengths, strides, pads and dilations that a file says."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sympy import Expr, Integer, Piecewise, cos, pi, sin
 
 from symnn.onnx.arrays import Array, Axis, Value, number
-from symnn.onnx.operators.row import Node, Operator, Result
+from symnn.onnx.operators.row import LONGEST_AXIS, Node, Operator, Result
 from symnn.onnx.operators.views import joined
 from symnn.onnx.writing import shown
 
@@ -24,8 +24,8 @@ def _dft(node: Node, x: Value | None, length: Value | None = None, axis: Value |
         node.refuse(f"found shape {shown(array.shape)}, expected real or complex numbers along an axis of known length")
     usual = 2 * (n - 1) if onesided and inverse else n
     count = usual if length is None else node.integers(length, "dft_length")[0]
-    if count < 1:
-        node.refuse(f"found dft_length {count}")
+    if not 1 <= count <= LONGEST_AXIS:
+        node.refuse(f"found dft_length {count}, expected one from 1 to {LONGEST_AXIS:,}")
     read = min(n, count // 2 + 1 if onesided and inverse else count)
     out = node.writer.axis(count // 2 + 1 if onesided and not inverse else count)
     over = node.writer.axis(read)
@@ -55,8 +55,8 @@ def _window(*factors: float) -> Operator:
 
     def write(node: Node, size: Value | None) -> Result:
         (count,) = node.integers(size, "size")
-        if count < 1:
-            node.refuse(f"found size {count}")
+        if not 1 <= count <= LONGEST_AXIS:
+            node.refuse(f"found size {count}, expected one from 1 to {LONGEST_AXIS:,}")
         axis: Axis = node.writer.axis(count)
         turn = 2 * pi * (axis[0] if axis else 0) / max(1, count if node["periodic"] else count - 1)
         terms: Sequence[Expr] = [number(a) * (-1) ** m * cos(m * turn) for m, a in enumerate(factors)]

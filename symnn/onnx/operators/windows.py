@@ -13,11 +13,8 @@ from codegen.functions import absolute, equal
 from symnn.layers.windows import Window, inside
 from symnn.onnx.arrays import Array, Axis, Value, number
 from symnn.onnx.operators.reductions import largest, mean
-from symnn.onnx.operators.row import Node, Operator, Result
+from symnn.onnx.operators.row import LONGEST_AXIS, Node, Operator, Result
 from symnn.onnx.writing import shown
-
-MOST = 100_000
-"""Of sizes, strides, pads and dilations."""
 
 
 def _subscript(axis: Axis) -> Expr:
@@ -28,8 +25,8 @@ def _each(node: Node, name: str, count: int, default: int) -> list[int]:
     """An attribute of one number for each axis of space."""
     found = list(node[name]) if node[name] else [default] * count
     least = 0 if name in ("pads", "output_padding") else 1
-    if len(found) != count or not all(least <= n <= MOST for n in found):
-        node.refuse(f"found {name} {shown(found)}, expected {count} numbers from {least} to {MOST:,}")
+    if len(found) != count or not all(least <= n <= LONGEST_AXIS for n in found):
+        node.refuse(f"found {name} {shown(found)}, expected {count} numbers from {least} to {LONGEST_AXIS:,}")
     return found
 
 
@@ -152,7 +149,7 @@ def _conv_transpose(node: Node, x: Value | None, w: Value | None, b: Value | Non
             before = after = 0
         befores.append(before)
         ends.append(whole - before - after)
-    if any(end < 1 or end > MOST for end in ends):
+    if any(end < 1 or end > LONGEST_AXIS for end in ends):
         node.refuse(f"found an output of shape {shown(ends)}")
     array = node.writer.reshaped(array, [shape[0], groups, int(kernel[0]) // groups, *lengths])
     weights = node.writer.fresh(node.writer.reshaped(weights, [groups, int(kernel[0]) // groups, *kernel[1:]]))
@@ -229,7 +226,7 @@ def _local_response(node: Node, x: Value | None) -> Result:
     """x/(b + α/n·Σ x²)^β, summed over the n channels around each."""
     array, size = node.vertex_of(x), node["size"]
     channels = array.shape[1] if len(array.axes) > 1 else 0
-    if not isinstance(channels, int) or not isinstance(size, int) or not 0 < size <= MOST or channels < 1:
+    if not isinstance(channels, int) or not isinstance(size, int) or not 0 < size <= LONGEST_AXIS or channels < 1:
         node.refuse(f"found size {size} and shape {shown(array.shape)}, expected a number of channels")
     array = node.writer.single(array, 1)
     at, own = node.writer.axis(size), array.axes[1]
