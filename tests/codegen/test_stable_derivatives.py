@@ -375,7 +375,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "xᵃ/(bᵃ + xᵃ)": (x**a / (b**a + x**a), [(8, 0.5, 30), (2.5, 30, 0.5), (1, 2, 1e9), (0.3, 2, 3)]),
     "1/(1 + (b/x)ᵃ)": (1 / (1 + (b / x) ** a), [(8, 0.5, 30), (2.5, 30, 0.5), (1, 2, 1e9)]),
     "a + (y − a)/(1 + (x/c)ᵇ)": (a + (y - a) / (1 + (x / c) ** b), [(1, 8, 30, 0.5, 3), (1, 2.5, 0.5, 30, -3)]),
-    "x³/(1 + x³)": (x**3 / (1 + x**3), [1e-9, 0.3, 1e5, -20.0]),
+    "x³/(1 + x³)": (x**3 / (1 + x**3), [1e-9, 0.3, 1e4, 1e9, -20.0]),
     "y·x/(a + x + x²/b)": (y * x / (a + x + x**2 / b), [(1e-9, 1e9, 3, 2), (2, 3, 1e-5, 2)]),
     "y − x·y/(x + a)": (y - x * y / (x + a), [(1e-9, 3, 2), (1e9, 3, 2)]),
     "log(x/(x + y))": (log(x / (x + y)), [(3, 2), (0.3, 2)]),
@@ -403,6 +403,9 @@ SWEEP = {
     *("a wave's other part", "exp/(a + exp)", "(x − atan(x))/x²"),
 }
 """Others of their families are held to mpmath in the quick suite."""
+
+FOR_DOUBLES = {"x³/(1 + x³)": (1e9,)}
+"""Points where float32 has no range for the cube of the sum, which second derivatives are divided by."""
 
 COMPILED = {"T·log cosh(c/T)", "log cosh(x)/x", "tanh(b·c)/b", "b/(1 − exp(−b·c))"}
 """Vector code is made of these each time."""
@@ -436,6 +439,8 @@ def wrong(name: str, run: Any, graph: Graph, written: tuple[Expr, ...], dtype: A
     variables = tuple(Symbol(variable.name, real=True) for variable in graph.inputs)
     least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
     for given in FORMULAS[name][1]:
+        if dtype is np.float32 and given in FOR_DOUBLES.get(name, ()):
+            continue
         given = given if isinstance(given, tuple) else (given,)
         if any(number and not least < abs(number) < most for number in given):
             continue
