@@ -267,6 +267,25 @@ def test_a_model_in_float64_predicts_the_same_to_twelve_digits(name: str, tmp_pa
     assert (abs(found - expected) <= 1e-12 * np.maximum(1, abs(expected))).all()
 
 
+@pytest.mark.usefixtures("doubles")
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="Keras leaves gradients to its backend")
+def test_the_gradient_of_a_gru_that_resets_before_is_keras(tmp_path: Path) -> None:
+    model = randomised(keras.Sequential([keras.Input((5, 3)), L.GRU(2, reset_after=False)]))
+    model.save(tmp_path / "a.keras")
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(4, 5, 3)), generator.normal(size=(4, 2))
+    loss = keras.ops.mean((model(x) - keras.ops.convert_to_tensor(y)) ** 2)
+    loss.backward()
+    expected = [v.value.grad.numpy() for v in model.trainable_variables]
+    trained = load(tmp_path / "a.keras")
+    found, gradient = trained.network.compile().value_and_grad(trained.theta, x, y)
+    save_weights(tmp_path / "b.weights.h5", trained.network, gradient)
+    model.load_weights(tmp_path / "b.weights.h5")
+    assert abs(float(found) - loss.item()) <= 1e-12
+    for one, two in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-11, atol=1e-13)
+
+
 ACTIVATIONS = (
     "linear relu leaky_relu relu6 elu celu selu gelu silu hard_silu mish sigmoid hard_sigmoid log_sigmoid tanh "
     "hard_tanh tanh_shrink softplus softsign exponential squareplus softmax"
