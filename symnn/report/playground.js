@@ -891,12 +891,16 @@ const ACTS = {
 for (const [name, act] of Object.entries(ACTS)) buttons[name].addEventListener('click', act);
 
 painting.follow(() => { if (whole) draw(); repaint.surface(); repaint.capacity(); });
-const open = () => {
-  state = read(location.hash);
+const open = (hash) => {
+  state = read(hash);
   return begin(state.steps);
 };
-addEventListener('hashchange', () => { if (location.hash !== address || !whole) open(); });
-const ready = open();
+// A network that learns may have written its own address again before this event comes.
+addEventListener('hashchange', ({newURL}) => {
+  const {hash} = new URL(newURL);
+  if (hash !== address || !whole) open(hash);
+});
+const ready = open(location.hash);
 
 // What tests and measurements read.
 document.getElementById('play').addEventListener('state', ({detail}) => detail({ready, state, data, run, network, yaml, safetensors, drawing, picture}));

@@ -65,10 +65,9 @@ def changes(page: Page) -> list[float]:
     for pause in PAUSES:
         page.value(
             f"await new Promise((done) => setTimeout(done, {pause}));"
-            "const before = document.getElementById('play-tally').dataset.change;"
+            "const tally = document.getElementById('play-tally'); delete tally.dataset.change;"
             "document.querySelector('[aria-label=\"More units in hidden layer 2\"]').click();"
-            "await new Promise((done) => { const look = () => document.getElementById('play-tally').dataset.change === "
-            "before ? setTimeout(look, 5) : done(); look(); })"
+            "while (!tally.dataset.change) await new Promise((done) => setTimeout(done, 5))"
         )
         found.append(float(page.value("document.getElementById('play-tally').dataset.change")))
     return found
