@@ -636,11 +636,15 @@ def _log1p(node: log1p) -> Expr | None:
 def _power(node: Pow) -> Expr | None:
     """√(a² + b² + …) = hypot(a, b, …) and its powers; reciprocals."""
     base, exponent = node.args
-    if isinstance(exponent, Rational) and exponent.q == 2:
-        if (size := norm(base)) is not None:
-            return size ** (2 * exponent)
-        if (product := factored(base)) is not None:
-            return product**exponent
+    is_root = isinstance(exponent, Rational) and exponent.q == 2
+    if is_root and (size := norm(base)) is not None:
+        return size ** (2 * exponent)
+    is_reciprocal = exponent.is_Integer and exponent.is_negative
+    if (is_root or is_reciprocal) and (product := factored(base)) is not None:
+        return product**exponent
+    if is_reciprocal and (product := factored(-base)) is not None:
+        return (-product) ** exponent
+    if is_root:
         if (difference_of_squares := conjugate(base)) is not None:
             return weighted(difference_of_squares**exponent)
         if isinstance(base, Add) and (root := _root_of_exponentials(base, exponent)) is not None:

@@ -654,6 +654,8 @@ def _power(nodes: Nodes, node: Node) -> bool:
         return False
     if exponent.q == 2 and _is_norm(nodes, base):
         return True
+    if (exponent.q == 2 or exponent.is_negative) and _is_number_less_a_square(nodes, base):
+        return True
     if exponent.is_Integer and exponent.is_negative:
         return any(_has(nodes, base, head) for head in KINDS_BY_FUNCTION) or _are_exponentials(nodes, base)
     return (exponent.q == 2 or bool(exponent.is_negative)) and _are_exponentials(nodes, base)
@@ -672,6 +674,12 @@ def _is_norm(nodes: Nodes, total: Node) -> bool:
         for number, rest in found
         if rest != nodes.one
     )
+
+
+def _is_number_less_a_square(nodes: Nodes, total: Node) -> bool:
+    """Whether a sum may be c² − d²·x²."""
+    found = list(terms(nodes, total))
+    return len(found) == 2 and any(rest == nodes.one for _, rest in found) and any(n.is_negative for n, _ in found)
 
 
 def _log(nodes: Nodes, node: Node) -> bool:
