@@ -403,7 +403,10 @@ SWEEP = {
     *("1/x − 1/tan(x)", "log(x)/(1 − x)", "log(sin(x)/x)", "(exp(b·x) − 1)/b", "(log(1 + x) − x)/x²"),
     *("log(1 + 2cosh)", "log(cosh + cosh)", "log(1 + a·exp)", "log csch", "log(y/sinh)", "atan(2·exp)"),
     *("cosh/cosh", "exp·cosh", "exp/(exp + 1)", "x·exp(x)/sinh(x)", "cosh(x)·tanh(x)/sinh(2x)", "x·cosh(x)/sinh(2x)"),
-    *("a wave's other part", "exp/(a + exp)", "(x − atan(x))/x²"),
+    *("a wave's other part", "exp/(a + exp)", "(x − atan(x))/x²", "log(y/B(a, x))", "B(a, b)", "log C(x, y)"),
+    *("log Shi", "Γ(−6.3, x)", "y + E(7/2, x·y)", "a·b·exp(c·x)/(a + b·(exp(c·x) − 1))", "1/(1 + (b/x)ᵃ)"),
+    *("log(x/tanh(x))", "erf(x)/x", "x·cosh(a·x)/sinh(2a·x)", "tanh(2x)/sin(2x)", "x/log(1 + x)", "x/sinh(x)"),
+    *("x²/(exp(x) − 1)²", "C(500, x)·exp(−x)", "x/tan(x)", "exp/(a + exp) of a difference", "1/(x² − 1)"),
 }
 """Others of their families are held to mpmath in the quick suite."""
 

@@ -75,7 +75,7 @@ LONG = {
     *("besselk 2", "besselk 1/3", "expint 3", "Chi", "fresnelc", "airybi", "erfcx_curvature"),
     *("erfcx_skew", "log_normal_cdf", "log(1 − erf²)", "log Φ", "hazard", "I₁/I₀", "erfcinv", "trigamma", "asec"),
     *("besselk 0", "log I₀", "uppergamma", "Mills' ratio", "uppergamma −63/10", "expint 9/4"),
-    *("Γ·Γ/Γ", "log(erf − erf)", "log E₁", "exp·Ei", "log Shi"),
+    *("Γ·Γ/Γ", "log(erf − erf)", "log E₁", "exp·Ei", "log Shi", "beta", "log Chi", "log C", "bessely 0"),
 }
 """What mpmath takes long for; the quick suite has another of each family."""
 TWICE = {
@@ -256,6 +256,7 @@ def _nodes(formula: Expr, x: Symbol) -> Iterator[Basic]:
             yield from preorder_traversal(node.definition())
 
 
+@pytest.mark.slow
 def test_every_function_that_the_compiler_knows_is_in_the_table() -> None:
     x = Symbol("x", real=True)
     met = {type(node) for tested in FUNCTIONS.values() for node in _nodes(tested.formula(x), x)}
