@@ -677,9 +677,12 @@ def _is_norm(nodes: Nodes, total: Node) -> bool:
 
 
 def _is_number_less_a_square(nodes: Nodes, total: Node) -> bool:
-    """Whether a sum may be c² − d²·x²."""
+    """Whether a sum may be c² − d²·x² or d²·x² − c²."""
     found = list(terms(nodes, total))
-    return len(found) == 2 and any(rest == nodes.one for _, rest in found) and any(n.is_negative for n, _ in found)
+    if len(found) != 2 or found[0][0].is_negative == found[1][0].is_negative:
+        return False
+    (one, other) = found if found[0][1] == nodes.one else found[::-1]
+    return one[1] == nodes.one and all(power.is_Integer and power % 2 == 0 for _, power in factors(nodes, other[1]))
 
 
 def _log(nodes: Nodes, node: Node) -> bool:
