@@ -89,8 +89,9 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
     >>> x, y = Symbol("x"), Symbol("y")
     >>> nodes = Nodes()
     >>> formulas = x * exp(-y) + y, exp(x) - 1, exp(x) * exp(y), exp(x) * exp(exp(y)), log(x * y), log(x * exp(y))
+    >>> formulas += x / (2 + y**2) - y / (2 + x**2), x / (2 + y**2) - x / (2 + y)
     >>> [bool(unsettled(nodes, nodes.below([nodes.read(formula)]))) for formula in formulas]
-    [False, True, False, True, False, True]
+    [False, True, False, True, False, True, False, True]
     """
     asked = np.array(order, np.int64)
     near = _Near(nodes, asked)
@@ -535,17 +536,24 @@ def _gap(nodes: Nodes, node: Node) -> bool:
 
 
 def _is_close(nodes: Nodes, node: Node) -> bool:
-    """Two roots, logarithms or reciprocals, whose arguments have a term in common."""
-    found: dict[Head, list[set[Node]]] = {}
-    for _, rest in terms(nodes, node):
-        for base, power in factors(nodes, rest):
-            kind = Mul if power.is_Integer and power < 0 else DIFFERING.get(power, DIFFERING.get(nodes.heads[base]))
+    """Two roots, logarithms or reciprocals, whose arguments have a term in common, with opposite numbers and the same
+    other factors."""
+    found: dict[tuple[Any, frozenset[Factor]], list[tuple[Expr, set[Node]]]] = {}
+    for number, rest in terms(nodes, node):
+        parts = list(factors(nodes, rest))
+        for base, power in parts:
+            is_reciprocal = power.is_Integer and power < 0
+            kind = power if is_reciprocal else DIFFERING.get(power, DIFFERING.get(nodes.heads[base]))
             if kind is not None:
                 argument = base if power != 1 or nodes.heads[base] is hypot else _argument(nodes, base)
                 rests = _rests(nodes, argument) if kind is not hypot else set(nodes.operands[argument])
-                if any(not rests.isdisjoint(other) for other in found.get(kind, ())):
-                    return True
-                found.setdefault(kind, []).append(rests)
+                others = found.setdefault((kind, frozenset(parts) - {(base, power)}), [])
+                for other, arguments in others:
+                    # Of 2·√x the number goes under the root.
+                    opposite = number * other < 0 if kind in (Pow, hypot) else number == -other
+                    if opposite and not rests.isdisjoint(arguments):
+                        return True
+                others.append((number, rests))
     return False
 
 
