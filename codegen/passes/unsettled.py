@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, cosh, erf, erfc, exp, log, sinh, tanh
+from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, cosh, erf, erfc, exp, log, sign, sinh, tanh
 
 from codegen.functions import (
     absolute,
@@ -536,25 +536,32 @@ def _gap(nodes: Nodes, node: Node) -> bool:
 
 
 def _is_close(nodes: Nodes, node: Node) -> bool:
-    """Two roots, logarithms or reciprocals, whose arguments have a term in common, with opposite numbers and the same
-    other factors."""
-    found: dict[tuple[Any, frozenset[Factor]], list[tuple[Expr, set[Node]]]] = {}
+    """c·f(u) − c·f(v) of two roots, logarithms or reciprocals, whose arguments have a term in common."""
+    found: dict[tuple[Head, Expr, object], list[tuple[Expr, set[Node]]]] = {}
     for number, rest in terms(nodes, node):
-        parts = list(factors(nodes, rest))
-        for base, power in parts:
-            is_reciprocal = power.is_Integer and power < 0
-            kind = power if is_reciprocal else DIFFERING.get(power, DIFFERING.get(nodes.heads[base]))
+        product = _as_product(nodes, rest)
+        for base, power in product.items():
+            kind = Mul if power.is_Integer and power < 0 else DIFFERING.get(power, DIFFERING.get(nodes.heads[base]))
             if kind is not None:
                 argument = base if power != 1 or nodes.heads[base] is hypot else _argument(nodes, base)
                 rests = _rests(nodes, argument) if kind is not hypot else set(nodes.operands[argument])
-                others = found.setdefault((kind, frozenset(parts) - {(base, power)}), [])
-                for other, arguments in others:
-                    # Of 2·√x the number goes under the root.
-                    opposite = number * other < 0 if kind in (Pow, hypot) else number == -other
-                    if opposite and not rests.isdisjoint(arguments):
-                        return True
-                others.append((number, rests))
+                factor, others = _beside(nodes, number, product, base)
+                if kind is Pow:  # 2·√x is √(4·x)
+                    factor = sign(factor)
+                same = found.setdefault((kind, power, others), [])
+                if any(factor == -opposite and not rests.isdisjoint(other) for opposite, other in same):
+                    return True
+                same.append((factor, rests))
     return False
+
+
+def _beside(nodes: Nodes, number: Expr, product: Mapping[Node, Expr], base: Node) -> tuple[Expr, object]:
+    """What a factor stands beside: a number, and bases with their exponents or a sum, which SymPy multiplies out."""
+    rest = {other: power for other, power in product.items() if other not in (base, nodes.one)}
+    if [*rest.values()] == [1] and nodes.heads[total := next(iter(rest))] is Add:
+        factor, total = _multiple(nodes, total)
+        return number * factor, total
+    return number, frozenset(rest.items())
 
 
 def over_squares(nodes: Nodes, node: Node) -> Node | None:

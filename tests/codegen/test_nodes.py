@@ -346,6 +346,24 @@ def test_rules_for_stable_forms_are_asked_wherever_they_apply(seed: int) -> None
     assert hits > 20
 
 
+@pytest.mark.parametrize(
+    ("difference", "is_close"),
+    [
+        (y / (x + 1) - y / (x + 2), True),
+        (y / (x + 1) - z / (x + 2), False),
+        (y / (x + 1) + y / (x + 2), False),
+        (y / (x + 1) - y / (x + 2) ** 2, False),
+        ((y - z) / (x + 1) + (z - y) / (x + 2), True),
+        (2 * y * sqrt(x + 1) - 3 * y * sqrt(x + 2), True),
+        (y**2 * log(x + 2) - y**2 * log(x + z), True),
+        (y**2 * log(x + 2) - y * log(x + z), False),
+    ],
+)
+def test_differences_are_close_where_they_are_multiplied_by_one_thing(difference: Expr, is_close: bool) -> None:
+    nodes = Nodes()
+    assert bool(unsettled.unsettled(nodes, nodes.below([nodes.read(difference)]))) == is_close
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_reached_is_what_a_walk_meets(seed: int) -> None:
     nodes, found = _random_table(seed)
