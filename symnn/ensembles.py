@@ -1,7 +1,7 @@
-"""Several networks at once: alike but for their first parameters and learning rates, trained as one graph of all.
+"""Several networks at once, of other first parameters, learning rates and widths, trained as one graph of all.
 
 Every array that depends on a parameter has a further axis, the member, along which lanes lie; what an epoch costs
-beside its arithmetic is paid once for all.
+beside its arithmetic is paid once for all. See :mod:`symnn.widths` for members of other widths.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from codegen.dtypes import Dtype
 from codegen.walk import base_name, rewrite, subscripts
 from symnn.arrays import Floats, real
 from symnn.checkpoint import Checkpoint
-from symnn.descent import Descent
+from symnn.descent import Checked, Descent
 from symnn.errors import DataError, SpecError, SymnnError
 from symnn.evaluation import probabilities
 from symnn.given import called, whole_number
@@ -33,6 +33,8 @@ from symnn.parametrised import GivenGraph, Model
 from symnn.schedules import SCHEDULES
 from symnn.training import data_and_settings, settings_of
 from symnn.training.rows import fitted
+from symnn.widths import places as places_in
+from symnn.widths import widest
 
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
@@ -55,13 +57,15 @@ class Ensemble:
     losses: Floats
 
     def __repr__(self) -> str:
-        return f"<Ensemble: {len(self.members)} members of {repr(self.members[0].network)[1:-1]}>"
+        networks = [*dict.fromkeys(repr(member.network)[1:-1] for member in self.members)]
+        named = networks[0] if len(networks) == 1 else f"{len(networks)} networks, the first a {networks[0]}"
+        return f"<Ensemble: {len(self.members)} members of {named}>"
 
     def outputs(self, x: Any) -> Floats:
         """The outputs of each member (members, S, outputs), for whatever :meth:`Checkpoint.predict` takes."""
         first = self.members[0]
         (part,) = first.samples(x).parts
-        found = np.stack([np.array(first.model.predict(m.theta, *part.arrays), np.float64) for m in self.members])
+        found = np.stack([np.array(m.model.predict(m.theta, *part.arrays), np.float64) for m in self.members])
         return found if first.target_scaling is None else first.target_scaling.restore(found)
 
     def predict(self, x: Any) -> Spread:
@@ -83,18 +87,22 @@ class Ensemble:
 
 @called(SymnnError)
 def ensemble(
-    network: Network,
+    network: Network | Sequence[Network],
     data: Any,
     y: Any = None,
     settings: Any = None,
     *,
-    members: int = 8,
+    members: int | None = None,
     seeds: Sequence[int] | None = None,
     learning_rates: Sequence[float] | None = None,
     weights: ArrayLike | None = None,
     dtype: Dtype = "float64",
 ) -> Ensemble:
     """Train so many networks together, as :func:`symnn.train` trains one, on the same rows in the same order.
+
+    network: one for all ``members``, of which there are 8 unless given; or a sequence, a network for each member, with
+    the same inputs, outputs and loss. Those that differ in the widths of their layers alone share lanes: see
+    :func:`symnn.widths.widest`. Others are trained in the same epochs beside them.
 
     data, y, settings, weights: as for :func:`symnn.train`. seeds: those of the first parameters, from the settings'
     seed on unless given; learning_rates: one for each, that of the settings unless given. Each member keeps the
@@ -113,37 +121,59 @@ def ensemble(
     >>> found = ensemble(line, x, 2 * x, {"epochs": 5}, members=3, learning_rates=[0.1, 0.01, 0.001])
     >>> found.members[0].predict([[0.5]]).round(2), found.losses.shape
     (array([[1.]]), (5, 3))
+    >>> wide = [Network(1, (dense(width, "tanh"), dense(1)), "mean_squared_error") for width in (2, 3, 5)]
+    >>> [member.network.parameter_count for member in ensemble(wide, x, x**2, {"epochs": 5}).members]
+    [7, 10, 16]
     """
-    dataset, given = data_and_settings(network, data, y, settings, weights)
-    chosen = settings_of(network, given)
-    count = whole_number("members", members, 1)
+    networks = _networks(network, members)
+    count, first = len(networks), networks[0]
+    dataset, given = data_and_settings(first, data, y, settings, weights)
+    chosen = settings_of(first, given)
     firsts = [chosen.seed + n for n in range(count)] if seeds is None else [*seeds]
     rates = np.full(count, chosen.learning_rate) if learning_rates is None else real("learning_rates", learning_rates)
     for name, values in (("seeds", firsts), ("learning_rates", rates)):
         if len(values) != count:
             raise SymnnError(f"{name}: found {len(values)}, expected {count}, one for each member")
-    _check(network, chosen)
-    thetas = [network.initial_parameters(seed) for seed in firsts]
-    rows, held, _ = (part.arrays for (part,) in fitted(network.compile(dtype), dataset, chosen.class_weights))
-    is_weighted = len(rows) > 1 + len(network.target_variables)
-    model, losses_of = _compiled(network.with_weights if is_weighted else network, count, dtype)
-    judged = held if len(held[0]) else rows
-    if network.draws:
-        seed_of_each = np.array(firsts, np.uint64).view(np.int64)
-        rows = (*rows, np.tile(seed_of_each, (len(rows[0]), 1)))
-    optimiser = OPTIMISERS[chosen.optimiser]
-    numbers = {name: getattr(chosen, name) for name in optimiser.settings if name != "learning_rate"}
-    descent = Descent(model, np.stack(thetas, axis=-1).ravel(), _with_rates(optimiser), **numbers)
-    losses, best = _trained(chosen, losses_of, descent, rates, rows, judged)
-    members_found = tuple(Checkpoint.of(network, np.ascontiguousarray(best[:, n]), dataset) for n in range(count))
+    _check(networks, chosen)
+    rows, held, _ = (part.arrays for (part,) in fitted(first.compile(dtype), dataset, chosen.class_weights))
+    is_weighted = len(rows) > 1 + len(first.target_variables)
+    groups: dict[Network, list[int]] = {}
+    for number, each in enumerate(widest(networks)):
+        groups.setdefault(each.with_weights if is_weighted else each, []).append(number)
+    lanes = [
+        lanes_of(wide, [networks[n] for n in places], places, [firsts[n] for n in places], rates, rows, chosen, dtype)
+        for wide, places in groups.items()
+    ]
+    losses = _trained(chosen, lanes, len(rows[0]), held if len(held[0]) else rows)
+    best = {n: theta for group in lanes for n, theta in zip(group.places, group.thetas)}
+    members_found = tuple(Checkpoint.of(networks[n], best[n], dataset) for n in range(count))
     return Ensemble(members_found, losses)
 
 
-def _check(network: Network, settings: Any) -> None:
-    if not isinstance(network, Network):
-        raise SymnnError(f"network: found {type(network).__name__}, expected a network of layers")
-    if network.takes_sequences or len(network.input_variables) != 1 or network.steps != "all":
-        raise SpecError("network: found several inputs or sequences of any length, expected neither for an ensemble")
+def _networks(given: Network | Sequence[Network], members: int | None) -> tuple[Network, ...]:
+    """A network for each member."""
+    if isinstance(given, Sequence):
+        networks = tuple(given)
+        if not networks or members not in (None, len(networks)):
+            raise SymnnError(f"network: found {len(networks)}, expected one for each member: {members or 'some'}")
+    else:
+        networks = (given,) * whole_number("members", 8 if members is None else members, 1)
+    for network in networks:
+        if not isinstance(network, Network):
+            raise SymnnError(f"network: found {type(network).__name__}, expected a network of layers")
+    return networks
+
+
+def _check(networks: Sequence[Network], settings: Any) -> None:
+    for network in networks:
+        if network.takes_sequences or len(network.input_variables) != 1 or network.steps != "all":
+            raise SpecError(
+                "network: found several inputs or sequences of any length, expected neither for an ensemble"
+            )
+        for shared in ("inputs", "outputs", "loss"):
+            found, expected = getattr(network, shared), getattr(networks[0], shared)
+            if found != expected:
+                raise SpecError(f"network: found {shared} {expected} and {found}, expected the same for all members")
     if settings.optimiser not in OPTIMISERS or settings.gradient_clip is not None:
         raise SpecError("settings: found lbfgs or gradient_clip, expected neither for an ensemble")
     if settings.schedule.name == "plateau":
@@ -246,35 +276,86 @@ def _with_rates(optimiser: Optimiser) -> Optimiser:
 # --- training -------------------------------------------------------------------------------------------------------
 
 
-def _trained(
-    settings: Any,
-    losses_of: CompiledFunction,
-    descent: Descent,
+@dataclass(frozen=True, eq=False)
+class Lanes:
+    """Members that are trained as one graph, each a part of the widest of them."""
+
+    places: Sequence[int]
+    """Which of all members they are."""
+    parts: Sequence[np.ndarray]
+    """Where the parameters of each stand among those of the widest."""
+    descent: Descent
+    checked: Checked
+    losses_of: CompiledFunction
+    rates: Floats
+    """How fast each parameter of each moves (P, members); 0 for what a member lacks."""
+    best: np.ndarray
+
+    @property
+    def thetas(self) -> list[np.ndarray]:
+        """The best parameters of each."""
+        return [self.best[part, n] for n, part in enumerate(self.parts)]
+
+    def epoch(self, factor: float, order: np.ndarray, batch_size: int) -> bool:
+        """Whether the losses were finite on the way through all rows."""
+        np.multiply(self.rates, factor, out=self.descent.state["learning_rate"].reshape(self.rates.shape))
+        *_, passed = self.descent.over(self.checked, order, batch_size)
+        return isfinite(self.descent.mean(passed))
+
+    def keep(self, better: np.ndarray) -> None:
+        """The parameters of those that became better are their best."""
+        theta = self.descent.theta.reshape(self.best.shape)
+        np.copyto(self.best, theta, where=better[list(self.places)])
+
+
+def lanes_of(
+    wide: Network,
+    networks: Sequence[Network],
+    places: Sequence[int],
+    seeds: Sequence[int],
     rates: Floats,
     rows: Arrays,
-    judged: Arrays,
-) -> tuple[Floats, np.ndarray]:
-    """The losses of every epoch, and of each member the parameters of its best one, a column."""
-    count = len(rates)
-    checked = descent.checked(*rows)
+    settings: Any,
+    dtype: Dtype,
+) -> Lanes:
+    parts = [places_in(network, wide) for network in networks]
+    thetas, speeds = np.zeros((2, wide.parameter_count, len(networks)))
+    for n, (network, part, seed) in enumerate(zip(networks, parts, seeds)):
+        thetas[part, n], speeds[part, n] = network.initial_parameters(seed), rates[places[n]]
+    model, losses_of = _compiled(wide, len(networks), dtype)
+    if wide.draws:
+        rows = (*rows, np.tile(np.array(seeds, np.uint64).view(np.int64), (len(rows[0]), 1)))
+    optimiser = OPTIMISERS[settings.optimiser]
+    numbers = {name: getattr(settings, name) for name in optimiser.settings if name != "learning_rate"}
+    descent = Descent(model, thetas.ravel(), _with_rates(optimiser), **numbers)
+    best = descent.theta.reshape(thetas.shape).copy()
+    return Lanes(places, parts, descent, descent.checked(*rows), losses_of, speeds, best)
+
+
+def _trained(settings: Any, lanes: Sequence[Lanes], rows: int, judged: Arrays) -> Floats:
+    """The losses of every epoch (epochs, members), after which each member's best parameters are known."""
+    count = sum(len(group.places) for group in lanes)
     generator = np.random.Generator(np.random.PCG64(settings.seed))
     schedule = SCHEDULES[settings.schedule.name]
     factor, factors = schedule.start(1.0, settings.epochs, [], **dict(settings.schedule.parameters))
-    theta, rate = (array.reshape(-1, count) for array in (descent.theta, descent.state["learning_rate"]))
     found: list[Floats] = []
-    best, least, idle = theta.copy(), np.full(count, inf), 0
+    least, idle = np.full(count, inf), 0
     for _ in range(settings.epochs):
-        rate[...] = rates * factor
-        *_, passed = descent.over(checked, generator.permutation(len(rows[0])), settings.batch_size)
-        if not isfinite(descent.mean(passed)):
+        order = generator.permutation(rows)
+        if not all(group.epoch(factor, order, settings.batch_size) for group in lanes):
             raise SymnnError(
                 f"the loss of a member is not finite in epoch {len(found) + 1}; expected smaller learning rates"
             )
-        found.append(np.array(losses_of(descent.theta, *judged), np.float64))
-        (better,) = np.nonzero(found[-1] < least)
-        best[:, better], least[better] = theta[:, better], found[-1][better]
-        idle = 0 if better.size else idle + 1
+        losses = np.empty(count)
+        for group in lanes:
+            losses[list(group.places)] = group.losses_of(group.descent.theta, *judged)
+        found.append(losses)
+        better = losses < least
+        least[better] = losses[better]
+        for group in lanes:
+            group.keep(better)
+        idle = 0 if better.any() else idle + 1
         if settings.patience is not None and idle >= settings.patience:
             break
         factor = factors.send(0.0)
-    return np.array(found), best
+    return np.array(found)

@@ -1,6 +1,7 @@
 """Networks 2-16-3 trained together in lanes, beside one after the other: ``python -m tests.benchmarks.ensembles``.
 
-An argument is the number of epochs, over which what is not done anew each time counts more or less.
+An argument is the number of epochs, over which what is not done anew each time counts more or less. ``--widths`` has
+eight members of other widths: as parts of the widest, in lanes with those of their own width alone, and apart.
 
 Microseconds of processor time an epoch of 2,048 rows, all members; medians of interleaved runs. Behind them the least
 times of the gradient on one batch alone, bound, of all members together and one after the other: where these are
@@ -13,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -24,6 +26,7 @@ ROWS, ROUNDS = 2048, 5
 NETWORK = symnn.Network(2, (symnn.dense(16, "tanh"), symnn.dense(3)), "softmax_cross_entropy")
 BATCHES = (16, 32, 64, 256)
 MEMBERS = (8, 16)
+WIDTHS = ((10, 12, 14, 16, 18, 20, 22, 24), (8, 8, 16, 16, 24, 24, 32, 32), (4, 8, 12, 16, 20, 24, 28, 32))
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +59,39 @@ def measured(members: int, batch: int, dtype: Dtype, epochs: int) -> tuple[float
 
     found = medians([together, apart])
     return found[0] / epochs, found[1] / epochs
+
+
+def of_widths(widths: Sequence[int], batch: int, dtype: Dtype, epochs: int) -> list[float]:
+    """As parts of the widest, those of one width together, and one after the other."""
+    networks = [
+        symnn.Network(2, (symnn.dense(width, "tanh"), symnn.dense(3)), "softmax_cross_entropy") for width in widths
+    ]
+    settings = {"batch_size": batch, "optimiser": "adam", "epochs": epochs}
+    x, y = data()
+    models = [network.compile(dtype) for network in networks]
+
+    def together() -> object:
+        return symnn.ensemble(networks, x, y, settings, dtype=dtype)
+
+    def by_width() -> object:
+        with mock.patch("symnn.ensembles.widest", tuple):
+            return together()
+
+    def apart() -> object:
+        return [symnn.train(model, x, y, settings, progress=False) for model in models]
+
+    return [found / epochs for found in medians([together, by_width, apart])]
+
+
+def main_of_widths(epochs: int) -> None:
+    print(f"{'widths':26s}  batch dtype      widest by width    apart  ratio   µs an epoch")
+    for widths in WIDTHS:
+        for batch in (16, 64, 256):
+            for dtype in ("float64", "float32"):
+                found = of_widths(widths, batch, dtype, epochs)
+                times = " ".join(f"{each:8.0f}" for each in found)
+                named = " ".join(map(str, widths))
+                print(f"{named:26s} {batch:6d} {dtype:8s} {times} {found[2] / found[0]:6.2f}", flush=True)
 
 
 def gradients(members: int, batch: int, dtype: Dtype) -> tuple[float, float]:
@@ -94,4 +130,6 @@ def main(epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 30)
+    of_seeds = "--widths" not in sys.argv
+    given = [int(each) for each in sys.argv[1:] if each != "--widths"]
+    (main if of_seeds else main_of_widths)(given[0] if given else 30)

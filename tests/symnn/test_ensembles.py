@@ -11,7 +11,7 @@ import symnn
 from codegen.numeric.evaluate import evaluate
 from codegen.passes.stabilise import stabilise
 from symnn.checkpoint import Checkpoint
-from symnn.ensembles import Ensemble, of_members
+from symnn.ensembles import Ensemble, lanes_of, of_members
 from symnn.errors import SymnnError
 from symnn.layers.batch_norm import batch_norm
 from symnn.layers.convolution import convolution
@@ -21,6 +21,7 @@ from symnn.layers.lstm import lstm
 from symnn.layers.noise import noise
 from symnn.network import Network, dense
 from symnn.samples import example
+from symnn.widths import widest
 
 pytestmark = pytest.mark.values
 
@@ -80,6 +81,57 @@ def test_a_member_is_the_network_trained_alone(network: Network) -> None:
     np.testing.assert_array_equal(chances.spread, alone.std(axis=0))
 
 
+def hidden(*widths: int, last: str = "sigmoid", decay: float = 0.0) -> Network:
+    layers = *(dense(width, last) for width in widths), batch_norm(), dense(2)
+    return Network(2, layers, "softmax_cross_entropy", weight_decay=decay)
+
+
+def test_members_of_other_widths_are_the_networks_trained_alone() -> None:
+    """Each with the parameters, averages and losses of itself, beside members that share no lanes with it."""
+    networks = [hidden(3, 2), hidden(2, 4), hidden(2, last="relu"), DRAWN]
+    settings = {"epochs": 2, "batch_size": 16, "optimiser": "adamw"}
+    data = symnn.Dataset.from_arrays(X, Y)
+    found = symnn.ensemble(networks, data, settings, seeds=[0, 4, 5, 6])
+    for n, (network, seed) in enumerate(zip(networks, [0, 4, 5, 6])):
+        (alone,) = symnn.ensemble([network], data, settings, seeds=[seed]).members
+        assert found.members[n].network is network
+        np.testing.assert_allclose(found.members[n].theta, alone.theta, rtol=1e-9, atol=1e-12)
+    outputs = found.outputs(X)
+    np.testing.assert_array_equal(outputs[1], found.members[1].predict(X))
+    assert repr(found).startswith("<Ensemble: 4 members of 4 networks, the first a Network")
+
+
+def test_what_a_narrow_member_lacks_stays_0() -> None:
+    """All that the parts of a member do not hold, where the gradient would not be 0: a sigmoid is 1/2 at 0."""
+    networks = [hidden(3, 2, decay=0.1), hidden(2, 4, decay=0.1)]
+    (wide, _) = widest(networks)
+    rows = X, Y.astype(np.int64)
+    settings = symnn.TrainingSpec(epochs=3, optimiser="adamw")
+    group = lanes_of(wide, networks, [0, 1], [0, 1], np.array([0.1, 0.2]), rows, settings, "float64")
+    assert group.epoch(1.0, np.arange(60), 16)
+    theta = group.descent.theta.reshape(-1, 2)
+    for n, (part, network) in enumerate(zip(group.parts, networks)):
+        assert len(part) == network.parameter_count < wide.parameter_count
+        lacking = np.setdiff1d(np.arange(wide.averages.start), part)
+        assert (theta[lacking, n] == 0).all()
+        assert (theta[part, n] != network.initial_parameters(n)).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("networks", "expected"),
+    [
+        ([hidden(3, 2), hidden(2, 4)], [hidden(3, 4)] * 2),
+        ([hidden(3), hidden(2, 4)], [hidden(3), hidden(2, 4)]),
+        ([hidden(3), hidden(2, last="relu")], [hidden(3), hidden(2, last="relu")]),
+        ([hidden(3, last="softmax"), hidden(2, last="softmax")], None),
+        ([hidden(3, decay=0.1), hidden(2)], None),
+        ([DRAWN, Network(2, (noise(0.1), dense(4), dense(2)), "softmax_cross_entropy")], None),
+    ],
+)
+def test_layers_of_units_apart_are_as_wide_as_the_widest(networks: Any, expected: Any) -> None:
+    assert widest(networks) == tuple(expected or networks)
+
+
 def test_rows_that_count_twice_are_two_rows() -> None:
     """In batches of all rows, whose order does not matter; class weights multiply weights of rows."""
     counts = np.random.default_rng(1).integers(1, 4, len(X))
@@ -102,6 +154,12 @@ def test_rows_that_count_twice_are_two_rows() -> None:
         ({"settings": {"optimiser": "lbfgs"}}, "lbfgs or gradient_clip"),
         ({"settings": {"schedule": "plateau"}}, "plateau"),
         ({"network": SEQUENCES}, "sequences"),
+        ({"network": [NETWORK]}, "network: found 1, expected one for each member: 2"),
+        (
+            {"network": [NETWORK, Network(3, (dense(2),), "softmax_cross_entropy")]},
+            "found inputs 2 and 3, expected the",
+        ),
+        ({"network": [NETWORK, "dense"]}, "found str, expected a network"),
     ],
 )
 def test_what_no_ensemble_can_be_is_refused(given: dict[str, Any], message: str) -> None:
