@@ -21,7 +21,7 @@ class Target:
     ``register`` are the bytes of a vector register, of which there are ``registers``; ``cache`` are those of the
     second-level cache that one core has. ``ways`` are the schedules there are. With ``vectors`` loops in lanes and
     kernels are written as such; without, a compiler makes vectors of loops. With ``lapack`` its library can be called.
-    With ``assembly`` straight lines are written in the language of x86-64 with AVX2, for System V's calls.
+    With ``assembly`` straight lines are written as machine code of x86-64 with AVX2, for System V's calls.
 
     What is not here decides nothing. The first-level cache: tiles that fit it take as long as larger ones (20-20-20-20
     and 64-64-64 with 16 to 64 samples, 32 KB). Rates: what is decided are ratios of times, and measuring them on a busy

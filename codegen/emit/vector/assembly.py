@@ -1,10 +1,10 @@
-"""Straight-line code in the assembly language of x86-64, registers handed out as it is written.
+"""Straight-line code as machine code of x86-64, registers handed out as it is written.
 
 LLVM takes some 100 µs for an instruction of a straight line, most of it to select instructions and registers where
 there is little to select. Here one pass goes over the instructions in their order: what is not in a register is read
 where it lies, as the operand of an instruction, and the register whose value is needed last is given up (Belady, IBM
-Systems Journal 5, 1966). LLVM's assembler reads the text. Functions are called as System V says: all vector registers
-are theirs, so that what is needed afterwards lies in memory.
+Systems Journal 5, 1966). An instruction is a number, of which bytes are made at the end. Functions are called as
+System V says: all vector registers are theirs, so that what is needed afterwards lies in memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,22 @@ from sympy.core.basic import Basic
 from codegen.dtypes import ITEM, Dtype
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Layout
+from codegen.emit.vector.encoding import (
+    CONSTANTS,
+    FIRST,
+    FUNCTIONS,
+    LAST,
+    OPERAND,
+    R12,
+    RAX,
+    RBP,
+    RBX,
+    REACH,
+    Operand,
+    encoded,
+    memory,
+    numbers,
+)
 from codegen.ir.cells import Cell
 from codegen.schedule.line import CALL, CONSTANT, INPUT, LEAVES, TRUTH, Group, Line, Value
 from codegen.schedule.target import Target
@@ -33,21 +49,22 @@ CLEAN = 32
 """A value that lies in memory, too, is given up as if it were needed so many instructions later."""
 BIAS = 128
 """Bytes between the start of the workspace and its pointer: offsets of its first numbers take one byte."""
-KEPT = ("%r13", "%r14", "%r15")
-"""Registers for addresses of arrays, which functions leave alone."""
-FREE = ("%rcx", "%rdx", "%r8", "%r9", "%r10", "%r11", "%rdi", "%rsi")
+KEPT = (13, 14, 15)
+"""General registers for addresses of arrays, which functions leave alone."""
+FREE = (1, 2, 8, 9, 10, 11, 7, 6)
 """More of them, where no function is called."""
+CALLED = 2
+"""What stands for the register that is written, in a call."""
 TEMPORARY = (12, 13, 14)
 """Vector registers in which parts of a vector of arguments are put together."""
 
-BINARY = {"add": "vadd", "sub": "vsub", "mul": "vmul", "div": "vdiv"}
+BINARY = frozenset({"add", "sub", "mul", "div"})
 COMMUTATIVE = frozenset({"add", "mul"})
-FUSED = {"fma": "vfmadd", "fnma": "vfnmadd"}
+FUSED = frozenset({"fma", "fnma"})
 PREDICATES = {"==": 0x00, "!=": 0x04, "<": 0x11, "<=": 0x12, ">": 0x1E, ">=": 0x1D}
 """Comparisons that are false beside a nan, but for ≠."""
 MASKED = frozenset({*PREDICATES, "select", "and", "or", "not"})
 """What there is of only the first 16 registers."""
-LABEL = "symnn_constants"
 
 
 @dataclass(frozen=True)
@@ -112,20 +129,19 @@ class Assembly:
         self.elements = _elements(line, layout, self.item)
         self.called: dict[str, Call] = {}
         """The functions that are called, by name."""
-        self.kind = "d" if dtype == "float64" else "s"
-        self.moves = f"vmovs{self.kind}"
+        self.numbers = numbers(dtype)
+        """Instructions by name."""
+        self.moves, self.stores, self.copies = (self.numbers[name] for name in ("load", "store", "copy"))
         masked = not MASKED.isdisjoint(line.code.kinds)
         self.registers = 16 if masked else target.registers
-        self.names = [f"%xmm{n}" for n in range(32)]
         self.holds: list[Value] = [-1] * self.registers
         """The value of each register that is not free."""
         self.needed = [0] * self.registers
         """When the value of each register is needed next."""
-        self.binaries = {kind: f"{name}s{self.kind}" for kind, name in BINARY.items()}
         self.free = list(range(self.registers - 1, -1, -1))
         self.where: dict[Value, int] = {}
         self.home: dict[Value, Element] = {}
-        self.lies: dict[Value, str] = {}
+        self.lies: dict[Value, Operand] = {}
         """Where values lie in memory, as operands, once that has been said; of those in the workspace always."""
         self.clean = bytearray([CLEAN if kind in LEAVES else 0 for kind in line.code.kinds])
         """How much later a value counts as needed: CLEAN if it lies in memory."""
@@ -137,7 +153,8 @@ class Assembly:
         self.room = 0
         self.constants: dict[int, int] = {}
         self.place = 0
-        self.text: list[str] = []
+        self.rows: list[int] = []
+        """The instructions, as :mod:`codegen.emit.vector.encoding` reads them."""
         self.loaded = ""
         first, after = _reads(line)
         self.next: list[int] = first
@@ -147,23 +164,24 @@ class Assembly:
         count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
         self.arrays = [base for base, _ in count.most_common()]
         calls = any(self.code.kinds[group[0]] == CALL for group in line.groups)
-        self.bases = {"words": "%rbx", "results": "%r12"}
+        self.bases = {"words": RBX, "results": R12}
         self.bases.update(zip(self.arrays, KEPT if calls else (*KEPT, *FREE)))
         self._run()
 
     # --- the function -----------------------------------------------------------------------------------------------
 
-    def write(self, symbol: str, workspace: int) -> str:
-        """All of it, as ``symbol(words, results)``; a word has the address of the workspace."""
-        saved = ("%rbx", "%rbp", "%r12", "%r13", "%r14", "%r15")
-        lines = [".text", ".p2align 6", f"{LABEL}:", *(f".quad {bits}" for bits in self.constants), ".quad 0"]
-        lines += [f".globl {symbol}", ".p2align 6", f"{symbol}:", *(f"pushq {name}" for name in saved)]
-        lines += ["subq $8, %rsp", "movq %rdi, %rbx", "movq %rsi, %r12"]
-        lines += [f"movq {8 * workspace}(%rbx), %rbp", f"addq ${BIAS}, %rbp"]
-        lines += [f"movq {8 * int(base)}(%rbx), {name}" for base, name in self.bases.items() if base.isdigit()]
-        lines += self.text
-        lines += ["vzeroupper", "addq $8, %rsp", *(f"popq {name}" for name in reversed(saved)), "retq"]
-        return "\n".join(lines)
+    def write(self, workspace: int) -> bytes:
+        """All of it, as a function of words and results, before the addresses of what it calls; a word has that of the
+        workspace."""
+        word = self.numbers["word"]
+        rows = [memory(RBX, 8 * workspace) << OPERAND | word | RBP]
+        rows.append(memory(RBP, BIAS) << OPERAND | self.numbers["address"] | RBP)
+        rows += [
+            memory(RBX, 8 * int(base)) << OPERAND | word | register
+            for base, register in self.bases.items()
+            if base.isdigit()
+        ]
+        return encoded([*rows, *self.rows], self.dtype, [*self.constants, 0])
 
     def _run(self) -> None:
         kinds, taken, stores = self.code.kinds, self.code.taken, self.line.stores
@@ -195,8 +213,8 @@ class Assembly:
 
     # --- values and their places ------------------------------------------------------------------------------------
 
-    def memory(self, value: Value) -> str | None:
-        """Where a value lies in memory, as an operand."""
+    def memory(self, value: Value) -> Operand | None:
+        """Where a value lies in memory."""
         found = self.lies.get(value)
         if found is not None:
             return found
@@ -213,21 +231,24 @@ class Assembly:
         self.lies[value] = found
         return found
 
-    def constant(self, bits: int) -> str:
-        number = self.constants.setdefault(bits, len(self.constants))
-        return f"{LABEL}+{8 * number}(%rip)"
+    def constant(self, bits: int) -> Operand:
+        return memory(CONSTANTS, 8 * self.constants.setdefault(bits, len(self.constants)))
 
-    def slot(self, number: int) -> str:
-        return f"{number * self.item - BIAS}(%rbp)"
+    def slot(self, number: int) -> Operand:
+        return memory(RBP, number * self.item - BIAS)
 
-    def operand(self, element: Element) -> str:
+    def operand(self, element: Element) -> Operand:
         base = self.bases.get(element.base)
         if base is None:
-            base = "%rax"
+            base = RAX
             if self.loaded != element.base:
                 self.loaded = element.base
-                self.text.append(f"movq {8 * int(element.base)}(%rbx), %rax")
-        return f"{element.offset}({base})" if element.offset else f"({base})"
+                self.put("word", RAX, memory(RBX, 8 * int(element.base)))
+        return memory(base, element.offset)
+
+    def put(self, name: str, target: int, operand: Operand, first: int = 0, last: int = 0) -> None:
+        """An instruction: the register that is written, what is read, another register, and the byte at the end."""
+        self.rows.append(last << LAST | operand << OPERAND | first << FIRST | target | self.numbers[name])
 
     def spill(self, value: Value) -> None:
         """Keep a value in the workspace."""
@@ -236,7 +257,7 @@ class Assembly:
         else:
             number, self.room = self.room, self.room + 1
         self.keep(value, number)
-        self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.lies[value]}")
+        self.rows.append(self.lies[value] << OPERAND | self.where[value] | self.stores)
 
     def keep(self, value: Value, number: int) -> None:
         """A value has a slot from now on."""
@@ -291,24 +312,28 @@ class Assembly:
         self.holds[register], self.where[value] = value, register
         self.needed[register] = self.next[value] + self.clean[value]
 
-    def load(self, value: Value, locked: Sequence[Value] = ()) -> str:
+    def load(self, value: Value, locked: Sequence[Value] = ()) -> int:
         """The register of a value, which is loaded if it lies in memory only."""
         found = self.where.get(value)
         if found is None:
             found = self.acquire(value, locked)
-            self.text.append(f"{self.moves} {self.memory(value)}, {self.names[found]}")
-        return self.names[found]
+            self.move(value, found, None)
+        return found
 
-    def move(self, value: Value) -> str:
-        """What brings a value to another register, without that."""
-        found = self.where.get(value)
-        return f"{self.moves} {self.memory(value)}" if found is None else f"vmovapd {self.names[found]}"
+    def move(self, value: Value, register: int, held: int | None) -> None:
+        """Bring a value to a register, from another that holds it, or from memory."""
+        if held is not None:
+            self.rows.append(held << OPERAND | register | self.copies)
+            return
+        memory = self.memory(value)
+        assert memory is not None
+        self.rows.append(memory << OPERAND | register | self.moves)
 
-    def source(self, value: Value, locked: Sequence[Value]) -> str:
+    def source(self, value: Value, locked: Sequence[Value]) -> Operand:
         """A value as the operand that may lie in memory."""
         found = self.where.get(value)
         if found is not None:
-            return self.names[found]
+            return found
         if self.free and self.next[value] <= self.place + NEAR:
             return self.load(value, locked)
         memory = self.memory(value)
@@ -329,7 +354,7 @@ class Assembly:
         """Store a new value that is a result."""
         for number, cell in enumerate(self.line.stores[value]):
             element = self.elements[cell]
-            self.text.append(f"{self.moves} {self.names[self.where[value]]}, {self.operand(element)}")
+            self.rows.append(self.operand(element) << OPERAND | self.where[value] | self.stores)
             if number == 0:
                 self.home[value] = element
                 self.clean[value] = CLEAN
@@ -340,29 +365,28 @@ class Assembly:
     # --- instructions -----------------------------------------------------------------------------------------------
 
     def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
-        where, names = self.where, self.names
+        where = self.where
         if a not in where and kind in COMMUTATIVE and (b in where or self.next[b] < self.next[a]):
             a, b = b, a
-        first = names[where[a]] if a in where else self.load(a, (a, b))
-        second = names[where[b]] if b in where else self.source(b, (a, b))
+        first = where[a] if a in where else self.load(a, (a, b))
+        second = where[b] if b in where else self.source(b, (a, b))
         self.used((a, b))
-        self.text.append(f"{self.binaries[kind]} {second}, {first}, {names[self.acquire(value)]}")
+        target = self.acquire(value)
+        self.rows.append(second << OPERAND | first << FIRST | target | self.numbers[kind])
 
     def fused(self, value: Value, kind: str, a: Value, b: Value, c: Value) -> None:
         """±a·b + c, which is written over one of the three, or over a copy."""
-        where, names, taken = self.where, self.names, (a, b, c)
+        where, taken = self.where, (a, b, c)
         locked = (value, a, b, c)
         over, is_last = self.overwritten(taken)
         if is_last:
-            register = where.pop(over)
-            self.hold(value, register)
+            target = where.pop(over)
+            self.hold(value, target)
         else:
-            whole = where.get(over)
-            register = self.acquire(value, locked)
+            held = where.get(over)
+            target = self.acquire(value, locked)
             # Giving a register up leaves those of operands alone.
-            source = self.memory(over) if whole is None else names[whole]
-            self.text.append(f"{self.moves if whole is None else 'vmovapd'} {source}, {names[register]}")
-        target = names[register]
+            self.move(over, target, held)
         if over == c:
             form, near, any_place = "231", a, b
         else:
@@ -371,7 +395,7 @@ class Assembly:
             form, near, any_place = "231" if over == c else "132", any_place, near
         first = target if near == over else self.load(near, locked)
         second = target if any_place == over else self.source(any_place, locked)
-        self.text.append(f"{FUSED[kind]}{form}s{self.kind} {second}, {first}, {target}")
+        self.put(kind + form, target, second, first)
         self.used(taken)
 
     def overwritten(self, taken: tuple[Value, Value, Value]) -> tuple[Value, bool]:
@@ -393,28 +417,26 @@ class Assembly:
         """What takes its operands in registers."""
         if kind in PREDICATES:
             first = self.load(taken[0], taken)
-            names = [self.source(taken[1], taken), first]
+            registers = [first, self.source(taken[1], taken)]
         else:
-            names = [self.load(v, taken) for v in taken]
+            registers = [self.load(v, taken) for v in taken]
         self.used(taken)
-        target = self.names[self.acquire(value)]
-        packed = f"p{self.kind}"
+        target = self.acquire(value)
         match kind:
             case "neg":
-                line = f"vxor{packed} {self.constant(SIGNS[self.dtype])}, {names[0]}, {target}"
+                self.put("xor", target, self.constant(SIGNS[self.dtype]), registers[0])
             case "abs":
-                line = f"vand{packed} {self.constant(SIGNS[self.dtype] - 1)}, {names[0]}, {target}"
-            case "sqrt":
-                line = f"vsqrts{self.kind} {names[0]}, {names[0]}, {target}"
-            case "select":
-                line = f"vblendv{packed} {names[0]}, {names[1]}, {names[2]}, {target}"
+                self.put("and", target, self.constant(SIGNS[self.dtype] - 1), registers[0])
             case "not":
-                line = f"vxor{packed} {self.constant(ONES)}, {names[0]}, {target}"
+                self.put("xor", target, self.constant(ONES), registers[0])
+            case "sqrt":
+                self.put("sqrt", target, registers[0], registers[0])
+            case "select":
+                self.put("select", target, registers[1], registers[2], registers[0] << 4)
             case _ if kind in PREDICATES:
-                line = f"vcmps{self.kind} ${PREDICATES[kind]}, {names[0]}, {names[1]}, {target}"
+                self.put("compare", target, registers[1], registers[0], PREDICATES[kind])
             case _:
-                line = f"v{kind}{packed} {names[1]}, {names[0]}, {target}"
-        self.text.append(line)
+                self.put(kind, target, registers[1], registers[0])
 
     # --- functions --------------------------------------------------------------------------------------------------
 
@@ -433,8 +455,8 @@ class Assembly:
         (head, orders), width = self.code.about[group[0]], 1 if len(group) == 1 else self.lanes
         called = Call(head, orders, len(columns), width)
         name = called.name(self.dtype)
-        self.called[name] = called
-        self.text.append(f"callq {name}")
+        self.called.setdefault(name, called)
+        self.put("call", CALLED, memory(FUNCTIONS, 8 * list(self.called).index(name)))
         self.loaded = ""
         for value in group:
             self.used(self.code.taken[value])
@@ -449,7 +471,7 @@ class Assembly:
         start = self.blocks.pop() if self.blocks else self.room
         self.room = max(self.room, start + self.lanes)
         block = [start] * len(group)
-        self.text.append(f"vmovups {self.vector(0)}, {self.slot(start)}")
+        self.put(f"store {self.lanes * self.item}", 0, self.slot(start))
         for lane, value in enumerate(group):
             self.keep(value, start + lane)
             self.shared[start + lane] = block
@@ -457,35 +479,30 @@ class Assembly:
                 self.load(value)
                 self.finish(value)
 
-    def vector(self, number: int) -> str:
-        return f"%{'zmm' if self.lanes * self.item == 64 else 'ymm'}{number}"
-
     def gather(self, number: int, values: Sequence[Value]) -> None:
         """Numbers in the first lanes of a vector, some of them again in the others."""
-        target = self.names[number]
         if len(values) == 1:
-            self.text.append(f"{self.move(values[0])}, {target}")
+            self.move(values[0], number, self.where.get(values[0]))
             return
         size = 16 // self.item
         parts = [values[n : n + size] for n in range(0, len(values), size)]
         registers = [number, *TEMPORARY][: len(parts)]
         for register, part in zip(registers, parts):
-            name = self.names[register]
-            self.text.append(f"{self.move(part[0])}, {name}")
+            self.move(part[0], register, self.where.get(part[0]))
             for lane in range(1, size):
                 value = part[lane % len(part)]
                 held = self.where.get(value)
-                place = self.memory(value) if held is None else self.names[held]
-                pair = "vmovhpd" if held is None else "vunpcklpd"
-                insert = f"{pair} {place}" if size == 2 else f"vinsertps ${16 * lane}, {place}"
-                self.text.append(f"{insert}, {name}, {name}")
+                place = self.memory(value) if held is None else held
+                assert place is not None
+                pair = "high" if held is None else "low"
+                self.put(pair if size == 2 else "lane", register, place, register, 0 if size == 2 else 16 * lane)
         pairs = [
             (registers[n], registers[n + 1] if n + 1 < len(registers) else number) for n in range(0, len(parts), 2)
         ]
         for low, high in pairs:
-            self.text.append(f"vinsertf128 $1, {self.names[high]}, %ymm{low}, %ymm{low}")
+            self.put("half", low, high, low, 1)
         if self.lanes * self.item == 64:
-            self.text.append(f"vinsertf64x4 $1, %ymm{pairs[-1][0]}, %zmm{number}, %zmm{number}")
+            self.put("quarters", number, pairs[-1][0], number, 1)
 
 
 def _reads(line: Line) -> tuple[list[int], list[int]]:
@@ -527,6 +544,8 @@ def _elements(line: Line, layout: Layout, item: int) -> Mapping[Cell, Element]:
     return {cell: where[cell.name].element(cell, item) for cell in line.cells}
 
 
-def is_possible(line: Line) -> bool:
-    """Whether all arguments of functions are passed in registers."""
+def is_possible(line: Line, layout: Layout, dtype: Dtype) -> bool:
+    """Whether all arguments of functions are passed in registers, and no offset takes more than four bytes."""
+    if any(element.offset >= REACH for element in _elements(line, layout, ITEM[dtype]).values()):
+        return False
     return all(len(line.code.taken[group[0]]) <= 8 for group in line.groups if line.code.kinds[group[0]] == CALL)

@@ -242,13 +242,17 @@ class _Text:
         return name
 
     def assembled(self, assembly: Assembly) -> str:
-        """The program in assembly language; the functions that it calls are this module's."""
-        for called in assembly.called.values():
-            function = self.module.globals[self.function(called)]
-            function.linkage = ""
-        symbol = f"{self.symbol}_run"
-        text = assembly.write(symbol, self.table.workspace_word("shared")).replace("\n", "\\0A")
-        return f'module asm "{text}"\ndeclare void @{symbol}(ptr, ptr)'
+        """The program in machine code, as LLVM puts bytes before a function; what it calls is this module's."""
+        called = ", ".join(["", *(f"ptr @{self.function(called)}" for called in assembly.called.values())])
+        code = assembly.write(self.table.workspace_word("shared"))
+        kind = f"<{{ [{len(code)} x i8]{', ptr' * len(assembly.called)} }}>"
+        escaped = code.hex("\\")
+        return (
+            f'define void @{self.symbol}_run(ptr, ptr) noinline nounwind "{PLAIN}" align 64\n'
+            f'  prologue {kind} <{{ [{len(code)} x i8] c"\\{escaped}"{called} }}> {{\n'
+            # Those who call it must not conclude that it does nothing.
+            '  call void asm sideeffect "", "~{memory}"()\n  ret void\n}'
+        )
 
 
 def _form(head: type[Basic], orders: tuple[int, ...]) -> Callable[..., ir.Value]:
