@@ -121,8 +121,9 @@ class Checkpoint:
     def read(self, table: Any) -> Floats:
         """The raw inputs (S, inputs) in a frame, a mapping from names to columns, a :class:`Table` or a data file.
 
-        Columns are found by their names, in whatever order they are; others may be there. Raises :class:`DataError`
-        naming a column that is lacking, or the row and column of a cell that cannot be read.
+        Columns are found by their names, in whatever order they are; others may be there. Of a network that was trained
+        on an array they are taken in their order, with a warning, if they are as many and called otherwise. Raises
+        :class:`DataError` naming a column that is lacking, or the row and column of a cell that cannot be read.
 
         >>> from symnn.network import dense
         >>> features = Features((Column("width"), Column("colour", ("blue", "red"))))
@@ -132,10 +133,11 @@ class Checkpoint:
         """
         return self._encoded(self._table(table))
 
-    def _encoded(self, table: Table) -> Floats:
+    def _encoded(self, table: Table, targets: tuple[str, ...] = ()) -> Floats:
         if self.features is None:
             raise DataError("x: found columns with names, expected an array: this checkpoint knows no names")
-        return self.features.encode(table, " (a network trained with missing: mean fills such cells)")
+        features = self.features.by_place(table, (*targets, *self.target_names))
+        return features.encode(table, " (a network trained with missing: mean fills such cells)")
 
     @property
     def sequences(self) -> str | None:
@@ -165,7 +167,9 @@ class Checkpoint:
         step come as x does, of a table as a list. Raises :class:`DataError` for an array of
         another shape, or one that does not hold real numbers, and for sequences with numbers that are not finite.
         """
-        samples = self.samples(x)  # before anything is compiled
+        return self._outputs(self.samples(x))
+
+    def _outputs(self, samples: Samples) -> Any:
         found = [cast(np.ndarray, self.model.predict(self.theta, *part.arrays)) for part in samples.parts]
         return samples.together([self._restored(outputs) for outputs in found])
 
@@ -200,7 +204,7 @@ class Checkpoint:
             raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
         table = self._table(x, names)
         find_columns(table.source, names, table.names)
-        outputs = self.predict(table)
+        outputs = self._outputs(self._samples_in(table, names))
         if table.lengths is not None and self.network.plain_targets:
             return self.compared(outputs, table.of_sequences(names), names)
         return self.compared(in_rows(self.network, outputs), table, names)
@@ -275,11 +279,13 @@ class Checkpoint:
         by_name = isinstance(x, Mapping) and {*x} == {variable.name for variable in network.input_variables}
         reads = is_frame(x) or isinstance(x, Table | str | os.PathLike)
         if reads and not (by_name and self.features is None):
-            table = self._table(x)
-            raw, lengths = self._encoded(table), table.lengths
-        else:
-            raw, lengths = as_rows(network, x)
+            return self._samples_in(self._table(x))
+        raw, lengths = as_rows(network, x)
         return self.samples_of(checked_rows("x", raw, network.features), lengths)
+
+    def _samples_in(self, table: Table, targets: tuple[str, ...] = ()) -> Samples:
+        raw = checked_rows("x", self._encoded(table, targets), self.network.features)
+        return self.samples_of(raw, table.lengths)
 
     def samples_of(self, raw: np.ndarray, lengths: Integers | None) -> Samples:
         """The same for raw rows of features."""

@@ -31,6 +31,7 @@ from symnn.network import Network
 from symnn.optimisers import OPTIMISERS, Optimiser
 from symnn.parametrised import GivenGraph, Model
 from symnn.schedules import SCHEDULES
+from symnn.shown import shows
 from symnn.training import data_and_settings, settings_of
 from symnn.training.rows import fitted
 from symnn.widths import places as places_in
@@ -60,6 +61,8 @@ class Ensemble:
         networks = [*dict.fromkeys(repr(member.network)[1:-1] for member in self.members)]
         named = networks[0] if len(networks) == 1 else f"{len(networks)} networks, the first a {networks[0]}"
         return f"<Ensemble: {len(self.members)} members of {named}>"
+
+    _repr_html_ = shows("ensemble_html")
 
     def outputs(self, x: Any) -> Floats:
         """The outputs of each member (members, S, outputs), for whatever :meth:`Checkpoint.predict` takes."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
 from symnn.arrays import Floats, Integers
+from symnn.shown import shows
+
+Columns: TypeAlias = Sequence[Sequence[str]]
 
 
 def probabilities(outputs: np.ndarray, reading: str) -> Floats:
@@ -102,8 +106,10 @@ class ClassEvaluation:
         """The accuracy of always saying the most frequent class."""
         return float(self.rows.max() / self.confusion.sum())
 
-    def __str__(self) -> str:
-        columns = [
+    @property
+    def tables(self) -> tuple[Columns, ...]:
+        """Figures of each class, and the confusion, each by its columns."""
+        figures = [
             ["class", *self.classes],
             *(
                 [name, *(f"{value:.3f}" for value in values)]
@@ -111,12 +117,25 @@ class ClassEvaluation:
             ),
             ["rows", *(f"{count:,}" for count in self.rows)],
         ]
-        most = self.classes[int(self.rows.argmax())]
-        loss = "" if self.loss is None else f"; mean −log probability {self.loss:.4g}"
-        line = f"accuracy {self.accuracy:.2%}; always {most!r}: {self.baseline:.2%}{loss}"
         matrix = [["true \\ predicted", *self.classes]]
         matrix += [[name, *(f"{row[k]:,}" for row in self.confusion)] for k, name in enumerate(self.classes)]
-        return "\n".join([*_table(columns), line, "", *_table(matrix)])
+        return figures, matrix
+
+    @property
+    def summary(self) -> str:
+        """Accuracy and loss in a line."""
+        most = self.classes[int(self.rows.argmax())]
+        loss = "" if self.loss is None else f"; mean −log probability {self.loss:.4g}"
+        return f"accuracy {self.accuracy:.2%}; always {most!r}: {self.baseline:.2%}{loss}"
+
+    def __str__(self) -> str:
+        figures, matrix = map(_table, self.tables)
+        return "\n".join([*figures, self.summary, "", *matrix])
+
+    def __repr__(self) -> str:
+        return f"<ClassEvaluation of {len(self.classes)} classes: {self.summary}>"
+
+    _repr_html_ = shows("evaluation_html")
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +175,24 @@ class NumberEvaluation:
             mae = mean_of_rows(np.abs(error), weights)
             return cls(tuple(targets), r2, mae, np.sqrt(squares), np.sqrt(baseline))
 
-    def __str__(self) -> str:
+    @property
+    def tables(self) -> tuple[Columns, ...]:
+        """Figures of each target, by columns."""
         columns = [["target", *self.targets]]
         named = {"R²": self.r2, "MAE": self.mae, "RMSE": self.rmse, "RMSE of the mean": self.baseline}
         columns += [[name, *(f"{value:.3g}" for value in values)] for name, values in named.items()]
-        return "\n".join(_table(columns))
+        return (columns,)
+
+    summary: ClassVar = ""
+
+    def __str__(self) -> str:
+        return "\n".join(_table(*self.tables))
+
+    def __repr__(self) -> str:
+        r2 = ", ".join(f"{value:.3g}" for value in self.r2[:5])
+        return f"<NumberEvaluation of {len(self.targets)} targets: R² {r2}{', …' if len(self.r2) > 5 else ''}>"
+
+    _repr_html_ = shows("evaluation_html")
 
 
 def mean_of_rows(values: np.ndarray, weights: np.ndarray | None = None) -> Floats:
@@ -184,7 +216,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> Floats:
     return found
 
 
-def _table(columns: Sequence[Sequence[str]]) -> list[str]:
+def _table(columns: Columns) -> list[str]:
     """Columns side by side, the first to the left and the others to the right."""
     widths = [max(map(len, column)) for column in columns]
     return [

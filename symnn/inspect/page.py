@@ -90,6 +90,24 @@ def checkpoint_html(trained: Any) -> str:
     return note(head, table(("", ""), rows))
 
 
+def evaluation_html(evaluation: Any) -> str:
+    """Its figures, and of classes the confusion."""
+    shown = [scrolling(table(*_by_rows(columns))) for columns in evaluation.tables]
+    return note(*shown, f"<p>{escape(evaluation.summary)}</p>")
+
+
+def _by_rows(columns: Sequence[Sequence[str]]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    head, *rows = zip(*columns)
+    return head, list(rows)
+
+
+def ensemble_html(group: Any) -> str:
+    """Its members, and the least loss of each."""
+    best = group.losses.min(axis=0)
+    rows = [(n, repr(member.network)[1:-1], f"{loss:.4g}") for n, (member, loss) in enumerate(zip(group.members, best))]
+    return note(scrolling(table(("member", "network", "least loss"), rows)))
+
+
 def dataset_html(data: Any) -> str:
     """Its parts, and its features."""
     rows = [(name, f"{getattr(data, name).samples:,}") for name in ("train", "validation", "test")]

@@ -6,6 +6,7 @@ is read by it, whatever the order of its columns.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -100,6 +101,20 @@ class Features:
             return groups.index(column.name if column.name in groups or not bracket else group)
 
         return replace(self, columns=tuple(sorted(self.columns, key=place)))
+
+    def by_place(self, table: Table, apart: Sequence[str] = ()) -> Features:
+        """The columns of the table in their order, where an array had no names for them and the table knows none.
+
+        They have to be as many, without those of the names ``apart``; a warning says what is taken for what.
+        """
+        names = [column.name for column in self.columns]
+        others = [name for name in table.names if name not in {*apart, self.sequences}]
+        is_unnamed = names == [f"x[{place}]" for place in range(len(names))]
+        if not is_unnamed or len(others) != len(names) or {*names} & {*others}:
+            return self
+        taken = f"taking {listed(others)} for {listed(names)}, in this order: training had no names of columns"
+        warnings.warn(f"{table.source}: {taken}", stacklevel=2)
+        return replace(self, columns=tuple(replace(c, name=name) for c, name in zip(self.columns, others)))
 
     def encode(self, table: Table, refused: str = REFUSED) -> Floats:
         """The inputs (S, D) of every row of a table that has all the columns; others may be there and are not read.

@@ -264,6 +264,28 @@ def test_columns_that_do_not_fit_are_refused_by_name(tmp_path: Path, rows: Any, 
         named(tmp_path / "named").predict(rows)
 
 
+UNNAMED = Checkpoint(NAMED, np.zeros(8), features=Features(tuple(Column(f"x[{k}]") for k in range(3))))
+UNNAMED.theta[[0, 4]] = 1.0
+THREE = {"p": [1.0, 2.0], "q": [3.0, 5.0], "r": [0.0, 0.0]}
+
+
+def test_columns_are_taken_in_their_order_after_an_array_without_names() -> None:
+    with pytest.warns(UserWarning, match=r"taking 'p', 'q', 'r' for 'x\[0\]', 'x\[1\]', 'x\[2\]', in this order"):
+        np.testing.assert_array_equal(UNNAMED.predict(THREE), [[1, 3], [2, 5]])
+    with pytest.warns(UserWarning, match="taking"):
+        found = UNNAMED.evaluate({"t": [1.0, 4.0], **THREE, "u": [3.0, 5.0]}, targets=("t", "u"))
+    assert found.mae.tolist() == [1, 0]  # type: ignore[union-attr]
+    named = {f"x[{k}]": values for k, values in enumerate(THREE.values())}
+    turned = dict(reversed(named.items()))
+    np.testing.assert_array_equal(UNNAMED.read({**turned, "id": [7, 8]}), UNNAMED.read(named))  # by name: no warning
+
+
+@pytest.mark.parametrize("table", [{"id": [1, 2], **THREE}, {"p": [1], "q": [2]}, {"p": [1], "x[1]": [2], "x[2]": [3]}])
+def test_columns_without_the_names_have_to_be_as_many_as_there_were(table: Any) -> None:
+    with pytest.raises(DataError, match=r"found no column 'x\[0\]'"):
+        UNNAMED.predict(table)
+
+
 def test_a_missing_cell_is_taken_for_the_mean_of_the_training_part(tmp_path: Path) -> None:
     found = named(tmp_path / "named", fills=True)
     rows = {"width": [None, 3.0], "colour": ["red", ""]}

@@ -14,7 +14,10 @@ from sympy import Symbol, symbols
 import codegen
 import codegen.numeric
 from codegen.compare.report import Agreement, Comparison, Outcome
+from symnn.checkpoint import Checkpoint
 from symnn.data import Dataset
+from symnn.ensembles import Ensemble
+from symnn.evaluation import ClassEvaluation, NumberEvaluation
 from symnn.network import Network, dense
 from symnn.physics import Physics, Residual
 from symnn.solving import Solution
@@ -49,6 +52,9 @@ SHOWN: dict[str, Callable[[], Any]] = {
     "function": compiled,
     "check": lambda: codegen.numeric.check_gradient(GRAPH.with_outputs("c"), "c", {"a": 2.0, "b": 3.0}),
     "comparison": lambda: Comparison((Agreement("<b>", "JAX", Outcome.AGREES, 1e-16),)),
+    "classes": lambda: ClassEvaluation.of(["<b>", "&"], np.array([0, 1, 1]), np.array([0, 1, 0])),
+    "numbers": lambda: NumberEvaluation.of(["<y>"], X[:3, :1], X[1:4, :1]),
+    "ensemble": lambda: Ensemble((Checkpoint(NETWORK, np.zeros(17)),), np.ones((2, 1))),
     "physics": lambda: PHYSICS,
     "solution": lambda: Solution(np.zeros(3), 0.5, 7, 0.1, "out of <time>"),
 }
