@@ -400,7 +400,12 @@ SWEEP = {
     *("1/x − 1/tan(x)", "log(x)/(1 − x)", "log(sin(x)/x)", "(exp(b·x) − 1)/b", "(log(1 + x) − x)/x²"),
     *("log(1 + 2cosh)", "log(cosh + cosh)", "log(1 + a·exp)", "log csch", "log(y/sinh)", "atan(2·exp)"),
     *("cosh/cosh", "exp·cosh", "exp/(exp + 1)", "x·exp(x)/sinh(x)", "cosh(x)·tanh(x)/sinh(2x)", "x·cosh(x)/sinh(2x)"),
-    *("a wave's other part", "exp/(a + exp)", "(x − atan(x))/x²"),
+    *("a wave's other part", "exp/(a + exp)", "(x − atan(x))/x²", "log(y/B(a, x))", "log C(x, y)", "C(500, x)·exp(−x)"),
+    *("log(y²·C(500, x)²)", "1/(1 + (b/x)ᵃ)", "a + (y − a)/(1 + (x/c)ᵇ)", "a·b·exp(c·x)/(a + b·(exp(c·x) − 1))"),
+    *("log(x/tanh(x))", "x/log(1 + x)", "x/sinh(x)", "x/tan(x)", "tanh(2x)/sin(2x)", "sinh(x)·cosh(x)/cosh(2x)"),
+    *("density of the logistic distribution", "cosh of a difference", "exp/(a + exp) of a difference"),
+    *("1/(3 − 2·exp(x))", "sinh(x)/(1 + sinh(x))", "cosh(x)/(1 + cosh(x))", "1/(1 + exp(−x)/3)", "log(1 − p) of three"),
+    *("log(1/(a + exp(x)))", "log((x − 2y)·(x + 2y))", "√(4x + 1) − 2√x", "1/x³ − 1/(x + 2)³", "a/x − a/(x + y)"),
 }
 """Others of their families are held to mpmath in the quick suite."""
 
