@@ -21,6 +21,7 @@ from codegen.ir.graph import Graph
 from codegen.runtime.machine import feasible, host
 from codegen.schedule.target import Target
 from tests.codegen.networks import Lazy
+from tests.sweeps import one_in
 
 pytestmark = pytest.mark.skipif(not host().assembly, reason="the processor has another language")
 
@@ -93,8 +94,13 @@ def called(graph: Graph, target: Target, dtype: Any) -> tuple[Any, bool]:
     return results if isinstance(results, tuple) else (results,), straight.assembly is not None
 
 
-@pytest.mark.parametrize(("target", "dtype"), [(WIDE, "float64"), (NARROW, "float32")], ids=["wide", "narrow"])
-@pytest.mark.parametrize("name", GRAPHS)
+WIDTHS = ((WIDE, "float64"), (NARROW, "float32"))
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "dtype"),
+    one_in(2, ((name, *way) for number, name in enumerate(GRAPHS) for way in WIDTHS[:: (1, -1)[number % 2]])),
+)
 def test_the_bits_are_those_of_llvm(name: str, target: Target, dtype: Any) -> None:
     graph = GRAPHS[name]
     ours, is_assembly = called(graph, target, dtype)
