@@ -246,9 +246,15 @@ def test_entries_that_no_oracle_tells_are_counted() -> None:
     assert "2 of 9 entries" in str(found)
 
 
-def _nodes(formula: Expr, x: Symbol) -> Iterator[Basic]:
-    """A formula as written and as the compiler has it, with two derivatives, and what stands for its functions."""
-    graph = mixed_partials(stabilise(from_expressions({"e": formula}, [x])), "e", ["x", "xx"])
+CURVED = {"atan", "T·log Σ exp(c/T)", "Γ·Γ/Γ"}
+"""Their second derivatives have functions that no first derivative has."""
+
+
+def _nodes(name: str, x: Symbol) -> Iterator[Basic]:
+    """A formula as written and as the compiler has it, with its derivatives, and what stands for its functions."""
+    formula = FUNCTIONS[name].formula(x)
+    orders = ["x", "xx"] if name in CURVED else ["x"]
+    graph = mixed_partials(stabilise(from_expressions({"e": formula}, [x])), "e", orders)
     bodies = [equation.body for equation in stabilise(graph).equations]
     for node in preorder_traversal(Tuple(formula.doit(), f.canonical(formula), *bodies)):
         yield node
@@ -259,7 +265,7 @@ def _nodes(formula: Expr, x: Symbol) -> Iterator[Basic]:
 @pytest.mark.slow
 def test_every_function_that_the_compiler_knows_is_in_the_table() -> None:
     x = Symbol("x", real=True)
-    met = {type(node) for tested in FUNCTIONS.values() for node in _nodes(tested.formula(x), x)}
+    met = {type(node) for name in FUNCTIONS for node in _nodes(name, x)}
     # SymPy makes polygammas of the first two; the others are the identity on real numbers.
     known = {kind for kind in f.SUPPORTED if issubclass(kind, sympy.Function)} - {
         sympy.digamma,
