@@ -145,6 +145,15 @@ class _Near:
         found &= self.edges.has(Add)
         return found
 
+    def pairs_of_terms(self, some: np.ndarray) -> np.ndarray:
+        """Whether each node is a sum of which two terms have one of some as a factor; of sums in it all may have."""
+        factors = self.factors(some)
+        sums = self.terms(factors)
+        inside = sums | (self.to_terms[0] & self.reading(sums))
+        each = (factors.astype(np.int64) + 2 * inside)[self.edges.operands]
+        found: np.ndarray = sums & (np.bincount(self.edges.readers, each, len(some)) >= 2)
+        return found
+
     # --- two factors of one product -------------------------------------------------------------------------------
 
     def pairs(self, products: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -754,7 +763,7 @@ _RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np
         _gap,
         lambda near: near.reading(near.factors(near(VANISHING))) & near.reading(near.factors(near.edges.divides)),
     ),
-    (Add, _is_close, lambda near: near.terms(near.factors(near([log, log1p, hypot]) | _divides_or_roots(near)))),
+    (Add, _is_close, lambda near: near.pairs_of_terms(near([log, log1p, hypot]) | _divides_or_roots(near))),
     *((Mul, rule, where) for rule, where in _OF_PRODUCTS.items()),
     (Mul, lambda nodes, node: over_squares(nodes, node) is not None, _is_divided_by_squares),
     (Pow, _power, lambda near: near.edges.exponents < 1),
