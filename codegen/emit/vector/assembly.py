@@ -195,9 +195,9 @@ class Assembly:
             for operand in operands:
                 next_[operand] = next(after)
             if kind in BINARY:
-                self.binary(value, kind, *operands)
+                self.binary(value, kind, operands)  # type: ignore[arg-type]
             elif kind in FUSED:
-                self.fused(value, kind, *operands)
+                self.fused(value, kind, operands)  # type: ignore[arg-type]
             elif kind == CALL:
                 for other in group[1:]:
                     for operand in taken[other]:
@@ -268,13 +268,6 @@ class Assembly:
         del self.where[self.holds[register]]
         self.free.append(register)
 
-    def forget(self, value: Value) -> None:
-        """What is needed no more takes no place."""
-        if (register := self.where.pop(value, None)) is not None:
-            self.free.append(register)
-        if value in self.slots:
-            self.left.append(self.slots.pop(value))
-
     def tidy(self) -> None:
         """Slots whose last reader has been written are free."""
         for number in self.left:
@@ -342,13 +335,17 @@ class Assembly:
 
     def used(self, taken: Sequence[Value]) -> None:
         """Values have been read; those that nobody reads again make room."""
-        next_, where = self.next, self.where
+        next_, where, slots = self.next, self.where, self.slots
         for value in taken:
             again = next_[value]
-            if again == NEVER:
-                self.forget(value)
-            elif value in where:
-                self.needed[where[value]] = again + self.clean[value]
+            if again != NEVER:
+                if value in where:
+                    self.needed[where[value]] = again + self.clean[value]
+                continue
+            if value in where:
+                self.free.append(where.pop(value))
+            if value in slots:
+                self.left.append(slots.pop(value))
 
     def finish(self, value: Value) -> None:
         """Store a new value that is a result."""
@@ -360,24 +357,25 @@ class Assembly:
                 self.clean[value] = CLEAN
                 self.needed[self.where[value]] += CLEAN
         if self.next[value] == NEVER:
-            self.forget(value)
+            self.used((value,))
 
     # --- instructions -----------------------------------------------------------------------------------------------
 
-    def binary(self, value: Value, kind: str, a: Value, b: Value) -> None:
-        where = self.where
+    def binary(self, value: Value, kind: str, taken: tuple[Value, Value]) -> None:
+        """What takes its first operand in a register."""
+        where, (a, b) = self.where, taken
         if a not in where and kind in COMMUTATIVE and (b in where or self.next[b] < self.next[a]):
-            a, b = b, a
-        first = where[a] if a in where else self.load(a, (a, b))
-        second = where[b] if b in where else self.source(b, (a, b))
-        self.used((a, b))
+            a, b = taken = b, a
+        first = where[a] if a in where else self.load(a, taken)
+        second = where[b] if b in where else self.source(b, taken)
+        self.used(taken)
         target = self.acquire(value)
         self.rows.append(second << OPERAND | first << FIRST | target | self.numbers[kind])
 
-    def fused(self, value: Value, kind: str, a: Value, b: Value, c: Value) -> None:
+    def fused(self, value: Value, kind: str, taken: tuple[Value, Value, Value]) -> None:
         """±a·b + c, which is written over one of the three, or over a copy."""
-        where, taken = self.where, (a, b, c)
-        locked = (value, a, b, c)
+        where, (a, b, c) = self.where, taken
+        locked = (value, *taken)
         over, is_last = self.overwritten(taken)
         if is_last:
             target = where.pop(over)
@@ -508,11 +506,11 @@ class Assembly:
 def _reads(line: Line) -> tuple[list[int], list[int]]:
     """When each value is first read; and of each operand, one instruction after the other, when it is read again."""
     taken = line.code.taken
-    values = [value for group in line.groups for value in group]
-    counts = np.fromiter((len(group) for group in line.groups), np.int64, len(line.groups))
-    lengths = np.fromiter((len(taken[value]) for value in values), np.int64, len(values))
+    read = [taken[value] for value in chain.from_iterable(line.groups)]
+    counts = np.fromiter(map(len, line.groups), np.int64, len(line.groups))
+    lengths = np.fromiter(map(len, read), np.int64, len(read))
     places = np.repeat(np.repeat(np.arange(len(counts)), counts), lengths)
-    operands = np.fromiter(chain.from_iterable([taken[value] for value in values]), np.int64, len(places))
+    operands = np.fromiter(chain.from_iterable(read), np.int64, len(places))
     order = np.argsort(operands, kind="stable")
     operands, places = operands[order], places[order]
     is_other = np.diff(operands, prepend=-1) > 0

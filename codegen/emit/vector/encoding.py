@@ -117,11 +117,11 @@ def encoded(rows: Sequence[Row], dtype: Dtype, constants: Sequence[int]) -> byte
     form = row >> FORM & 63
 
     def of(name: str) -> np.ndarray:
-        found: np.ndarray = np.array([getattr(each, name) for each in table], np.int64)[form]
+        found: np.ndarray = np.array([getattr(each, name) for each in table], np.int32)[form]
         return found
 
-    target, first, place = row & 31, row >> FIRST & 31, row >> OPERAND & 63
-    offset = (row >> OPERAND + 6).astype(np.int32).astype(np.int64)
+    target, first, place = ((row >> at & most).astype(np.int32) for at, most in ((0, 31), (FIRST, 31), (OPERAND, 63)))
+    offset = (row >> OPERAND + 6).astype(np.int32)
     group, prefix, wide, length, opcode = (of(name) for name in ("map", "prefix", "wide", "length", "opcode"))
     in_memory = place >= MEMORY
     base = place & 31
@@ -151,7 +151,7 @@ def encoded(rows: Sequence[Row], dtype: Dtype, constants: Sequence[int]) -> byte
     fits = (offset % short == 0) & (offset // short >= -128) & (offset // short < 128)
     mod = np.where(offset == 0, (base & 7) == 5, np.where(fits, 1, 2))
     mod = np.where(is_behind, 0, np.where(in_memory, mod, 3))
-    bytes_of_offset = np.where(is_behind, 4, np.array([0, 1, 4, 0])[mod])
+    bytes_of_offset = np.where(is_behind, 4, np.array([0, 1, 4, 0], np.int32)[mod])
     shown = np.zeros((len(row), 12), bool)
     code = np.zeros((len(row), 12), np.uint8)
     shown[:, 0] = (group > 0) | (rex > 0x40)
@@ -172,7 +172,7 @@ def encoded(rows: Sequence[Row], dtype: Dtype, constants: Sequence[int]) -> byte
         shown[:, 7 + n] = bytes_of_offset > n
     shown[:, 11] = of("last")
     code[:, 11] = row >> LAST
-    ends = len(HEAD) + np.cumsum(shown.sum(1))
+    ends = len(HEAD) + np.cumsum(shown.sum(1, dtype=np.int32), dtype=np.int32)
     size = int(ends[-1]) + len(TAIL)
     padding = -size % 8
     behind = size + padding + np.where(base == FUNCTIONS, 8 * len(constants), 0) - ends
