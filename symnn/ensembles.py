@@ -266,6 +266,7 @@ def _compiled(network: Network, count: int, dtype: Dtype) -> tuple[Model, Compil
     return members.compile(dtype), compile(judged.with_outputs("loss"), dtype=dtype, pack=pack, tier="light")
 
 
+@lru_cache(maxsize=16)
 def _with_rates(optimiser: Optimiser) -> Optimiser:
     """The same with a learning rate of its own for each parameter, which is carried along."""
 

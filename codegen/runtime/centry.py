@@ -12,7 +12,7 @@ from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT
 from codegen.errors import EmitError
 from codegen.runtime.csignature import Field, Parameter, Signature
-from codegen.runtime.entry import ALIGNMENT, aligned_memory, called, freed, put, workspace_size
+from codegen.runtime.entry import ALIGNMENT, aligned_memory, called, freed, is_null, put, workspace_size
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.walk import Extent, elements, is_fixed, is_symbolic, parts
@@ -75,6 +75,8 @@ class Writer:
         unwanted = self._sizes()
         size = workspace_size(builder, self.code, table, is_fixed=not self.extents)
         block, memory = aligned_memory(builder, self.module, builder.add(size, INT(sum(unwanted.values()))))
+        with builder.if_then(is_null(builder, memory), likely=False):
+            self._return(INT(0), self.real(float("nan")))
         place = builder.add(builder.ptrtoint(memory, INT), size)
         for number, slot in enumerate(self.layout.arrays, len(self.layout.arguments)):
             address = builder.ptrtoint(self._pointer(slot), INT)

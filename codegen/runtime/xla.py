@@ -12,10 +12,11 @@ from llvmlite import binding, ir
 
 from codegen.dtypes import dtype_name
 from codegen.emit.control import constant_bytes, counted, value_on_stack
+from codegen.emit.instructions import function_of
 from codegen.emit.lanes import FORMATS
 from codegen.emit.layout import Slot
 from codegen.emit.vector.values import BYTE, INT, length
-from codegen.runtime.entry import aligned_memory, called, freed, put, workspace_size
+from codegen.runtime.entry import aligned_memory, called, freed, is_null, put, workspace_size
 from codegen.runtime.forks import compiling
 from codegen.runtime.function import CompiledFunction
 from codegen.runtime.machine import compile_module, load_object
@@ -23,7 +24,9 @@ from codegen.runtime.machine import compile_module, load_object
 SYMBOL = "symnn_xla_handler"
 VERSION = 0, 3
 """Of the interface that the handler is written for."""
-INVALID_ARGUMENT = 3
+INVALID_ARGUMENT, RESOURCE_EXHAUSTED = 3, 8
+LONGEST = 96
+"""Bytes of a message."""
 I32 = ir.IntType(32)
 
 
@@ -101,6 +104,8 @@ class _Writer:
                 put(builder, table, number, self._word(buffer, Buffer.DATA))
         size = workspace_size(builder, self.code, table, is_fixed=not self.extents)
         block, memory = aligned_memory(builder, self.module, size)
+        with builder.if_then(is_null(builder, memory), likely=False):
+            builder.ret(self._error(frame, RESOURCE_EXHAUSTED, b"found no memory for a workspace of %lld bytes", size))
         error = value_on_stack(builder, ir.Constant(BYTE, None))
         with counted(builder, batch) as (row, end):
             for number, (slot, buffer) in enumerate(zip(slots, buffers)):
@@ -111,7 +116,7 @@ class _Writer:
                     self._copy_number(slot, buffer, row, table, number)
             fits = called(builder, self.code.address, INT, [table, memory, results])
             with builder.if_then(builder.icmp_signed("==", fits, INT(0)), likely=False):
-                builder.store(self._error(frame), error)
+                builder.store(self._error(frame, INVALID_ARGUMENT, b"found integers out of their range"), error)
                 builder.branch(end)
             for number, slot in enumerate(self.layout.scalars):
                 value = builder.load(builder.gep(results, [INT(number)]))
@@ -172,15 +177,19 @@ class _Writer:
         target = builder.bitcast(builder.gep(table, [INT(number)]), kind.as_pointer())
         builder.store(builder.load(builder.gep(source, [index])), target)
 
-    def _error(self, frame: ir.Value) -> ir.Value:
+    def _error(self, frame: ir.Value, kind: int, message: bytes, *numbers: ir.Value) -> ir.Value:
+        """An error with a message in the form of ``printf``."""
         builder = self.builder
         api = builder.inttoptr(self._word(frame, Frame.API), INT.as_pointer())
-        text = constant_bytes(self.module, "message", b"found integers out of their range\0")
+        form = builder.bitcast(constant_bytes(self.module, f"message {kind}", message + b"\0"), BYTE)
+        text = builder.bitcast(builder.alloca(ir.ArrayType(BYTE.pointee, LONGEST)), BYTE)
+        prints = function_of(self.module, ir.FunctionType(I32, [BYTE, INT, BYTE], var_arg=True), "snprintf")
+        builder.call(prints, [text, INT(LONGEST), form, *numbers])
         arguments = builder.alloca(INT, 4)
         put(builder, arguments, 0, INT(28))
         put(builder, arguments, 1, INT(0))
         put(builder, arguments, 2, builder.ptrtoint(text, INT))
-        put(builder, arguments, 3, INT(INVALID_ARGUMENT))
+        put(builder, arguments, 3, INT(kind))
         signature = ir.FunctionType(BYTE, [INT.as_pointer()])
         create = builder.inttoptr(self._word(api, Api.ERROR_CREATE), signature.as_pointer())
         return builder.call(create, [arguments])

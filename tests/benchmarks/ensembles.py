@@ -2,6 +2,7 @@
 
 An argument is the number of epochs, over which what is not done anew each time counts more or less. ``--widths`` has
 eight members of other widths: as parts of the widest, in lanes with those of their own width alone, and apart.
+``--parts`` has what an epoch is made of.
 
 Microseconds of processor time an epoch of 2,048 rows, all members; medians of interleaved runs. Behind them the least
 times of the gradient on one batch alone, bound, of all members together and one after the other: where these are
@@ -20,7 +21,7 @@ import numpy as np
 
 import symnn
 from codegen.dtypes import Dtype
-from symnn.ensembles import of_members
+from symnn.ensembles import lanes_of, of_members
 
 ROWS, ROUNDS = 2048, 5
 NETWORK = symnn.Network(2, (symnn.dense(16, "tanh"), symnn.dense(3)), "softmax_cross_entropy")
@@ -115,6 +116,36 @@ def gradients(members: int, batch: int, dtype: Dtype) -> tuple[float, float]:
     return min(times[0]), members * min(times[1])
 
 
+def parts(dtype: Dtype, members: int = 8, batch: int = 64) -> dict[str, float]:
+    """What an epoch of 1,433 rows, judged by 205 others, is made of."""
+    x, y = data()
+    rows, judged = ((x[part].astype(dtype), y[part].astype(np.int64)) for part in (slice(1433), slice(1433, 1638)))
+    every, settings = range(members), symnn.TrainingSpec(optimiser="adam", batch_size=batch)
+    group = lanes_of(NETWORK, [NETWORK] * members, every, every, np.full(members, 0.02), rows, settings, dtype)
+    generator, better = np.random.default_rng(0), np.ones(members, bool)
+    order = generator.permutation(len(rows[0]))
+    timed: dict[str, Callable[[], object]] = {
+        "order": lambda: generator.permutation(len(order)),
+        "through all rows": lambda: group.epoch(1.0, order, batch),
+        "losses": lambda: group.losses_of(group.descent.theta, *judged),
+        "keep the best": lambda: group.keep(better),
+    }
+    found: dict[str, list[float]] = {name: [] for name in timed}
+    for _ in range(300):
+        for name, call in timed.items():
+            start = time.perf_counter_ns()
+            call()
+            found[name].append((time.perf_counter_ns() - start) / 1e3)
+    alone = gradients(members, batch, dtype)[0] * len(order) / batch
+    return {"gradients": alone, **{name: float(np.median(times)) for name, times in found.items()}}
+
+
+def main_of_parts(_: int) -> None:
+    print("µs an epoch; the gradients are a part of the way through all rows")
+    for dtype in ("float64", "float32"):
+        print(f"{dtype}  " + "  ".join(f"{name} {took:.0f}" for name, took in parts(dtype).items()), flush=True)
+
+
 def main(epochs: int) -> None:
     print(
         f"{'members':>7s} {'batch':>6s} {'dtype':8s} {'together':>9s} {'apart':>9s} {'ratio':>6s}   µs an epoch;"
@@ -130,6 +161,7 @@ def main(epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    of_seeds = "--widths" not in sys.argv
-    given = [int(each) for each in sys.argv[1:] if each != "--widths"]
-    (main if of_seeds else main_of_widths)(given[0] if given else 30)
+    ways = {"--widths": main_of_widths, "--parts": main_of_parts}
+    chosen = [ways[each] for each in sys.argv[1:] if each in ways]
+    given = [int(each) for each in sys.argv[1:] if each not in ways]
+    (chosen or [main])[0](given[0] if given else 30)

@@ -12,6 +12,7 @@ numbalsoda``, which builds it.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import sys
 import tempfile
@@ -121,6 +122,23 @@ def whole(equations: Equations) -> Callable[[], np.ndarray]:
     return call
 
 
+def evaluations(equations: Equations) -> int:
+    """How often LSODA calls the right-hand side."""
+    from numbalsoda import lsoda
+
+    held, found = equations.compiled(), 0
+
+    def change(*given: Any) -> None:
+        nonlocal found
+        found += 1
+        held.ctypes(*given)
+
+    counting = type(held.ctypes)(change)
+    address = ctypes.cast(counting, ctypes.c_void_p).value
+    lsoda(address, equations.start, equations.times, rtol=RTOL, atol=ATOL)
+    return found
+
+
 def by_scipy(
     equations: Equations, method: str, fun: Callable[..., Any], rtol: float = RTOL, atol: float = ATOL, **options: Any
 ) -> Callable[[], np.ndarray]:
@@ -200,6 +218,8 @@ def main(arguments: Sequence[str], say: Callable[[str], None]) -> int:
         say(f"rtol {RTOL:g}, atol {ATOL:g}; processor time, medians of interleaved calls; errors in tolerances;")
         say(f"load of the machine: {os.getloadavg()[0]:.1f}.\n")
         say(table(rows))
+        for equations in (problem() for problem in PROBLEMS):
+            say(f"{equations.name}: numbalsoda calls f {evaluations(equations):,} times.")
     return 0
 
 

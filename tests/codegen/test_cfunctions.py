@@ -104,6 +104,17 @@ def test_negative_lengths_are_refused() -> None:
     assert np.isnan(h(at, np.array((-1,), sized).ctypes.data))
 
 
+def test_where_there_is_no_memory_nothing_is_computed() -> None:
+    """2⁴⁸ bytes are more than a process can address."""
+    top, spread = Variable("top"), Variable("spread")
+    peak, distance = Equation(top.symbol, cos(LINE[I]), Reduction.MAX, (I,)), (cos(LINE[I]) - top.symbol) ** 2
+    squares = Equation(spread.symbol, distance, Reduction.SUM, (I,))
+    f = cfunc(Graph((LINE,), (peak, squares), ("spread",)), "double (const double *line, int64_t n)").ctypes
+    line = np.linspace(0, 1, 500)
+    assert f(pointer(line), 500) == pytest.approx(((np.cos(line) - 1) ** 2).sum(), rel=1e-12)
+    assert np.isnan(f(pointer(line), 2**45))
+
+
 def test_a_result_of_a_negative_length_is_refused() -> None:
     k, pairs = Index("k", N - 1), Variable("pairs", (N - 1,))
     graph = Graph((LINE,), (Equation(pairs[k], LINE[k] + LINE[k + 1]),), ("pairs",))

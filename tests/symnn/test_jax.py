@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sympy import Idx, IndexedBase, Sum, sin, symbols
+from sympy import Idx, IndexedBase, Sum, cos, sin, symbols
 
 pytest.importorskip("jax")
 
@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 import codegen
+from codegen import Equation, Graph, Index, Reduction, Variable
 from symnn.errors import SymnnError
 from symnn.jax import function
 from symnn.network import Network, dense
@@ -76,6 +77,20 @@ def test_a_transformation_is_jaxs(of: str, name: str) -> None:
     one, other = (TRANSFORMATIONS[name](f, a, b) for f in functions)
     for found, expected in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+def test_where_there_is_no_memory_the_error_says_how_much_was_asked_for() -> None:
+    """2⁴⁹ bytes are more than a process can address."""
+    i, j, x = Index("i", 2**23), Index("j", 2**23), Variable("x", (2,))
+    w, top, total = Variable("w", (2**23, 2**23)), Variable("top"), Variable("total")
+    equations = (
+        Equation(w[i, j], cos(x[0] * i + x[1] * j)),
+        Equation(top.symbol, w[i, j], Reduction.MAX, (i, j)),
+        Equation(total.symbol, (w[i, j] - top.symbol) ** 2, Reduction.SUM, (i, j)),
+    )
+    f = function(Graph((x,), equations, ("total",)))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="found no memory for a workspace of 562949953421504 bytes"):
+        jax.block_until_ready(f(np.ones(2)))
 
 
 def test_integers_out_of_their_range_are_an_error_and_not_foreign_memory() -> None:
