@@ -66,10 +66,17 @@ def stabilise(graph: Graph, keep: Collection[str] = ()) -> Graph:
     b = sigmoid(x)
     outputs a, b
     """
-    equations = _complemented([_stable(equation) for equation in graph.equations])
-    equations = _without_activations(equations, {*keep, *graph.outputs})
-    equations = _look_through(_shift(equations, keep, Names(graph.variables)), keep)
-    return graph.with_equations([with_parts_of_sums(equation) for equation in equations])
+    return graph.with_equations(stable_equations(graph.equations, keep, graph.outputs, Names(graph.variables)))
+
+
+def stable_equations(
+    equations: Sequence[Equation], keep: Collection[str], outputs: Collection[str], names: Names
+) -> list[Equation]:
+    """The same of the equations of a graph, some of them outputs, with names for further ones."""
+    equations = _complemented([_stable(equation) for equation in equations])
+    equations = _without_activations(equations, {*keep, *outputs})
+    equations = _look_through(_shift(equations, keep, names), keep)
+    return [with_parts_of_sums(equation) for equation in equations]
 
 
 @once

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 
-from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow, acos, asin, atan, atan2, cos, exp, log, sin, tan, tanh
+from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow, exp, log
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
-from codegen.functions import canonical, log1p, logistic, maximum, minimum, select, sign, step
+from codegen.functions import canonical, log1p, logistic
 from codegen.ir.equation import Equation, Variable
 from codegen.ir.formulas import Formulas
-from codegen.ir.graph import Graph
+from codegen.ir.names import Names
 from codegen.ir.nodes import Head, Node, Nodes
-from codegen.passes.stabilise import stabilise
+from codegen.passes.stabilise import stable_equations
 from codegen.passes.stable_forms import RECIPROCALS
 from codegen.passes.unsettled import (
+    ABOVE,
+    BELOW,
+    CLOSED,
+    SHARED,
     exponentials,
+    factors,
     has_nested_exponentials,
     has_one,
     is_logged_otherwise,
@@ -27,18 +33,13 @@ from codegen.passes.unsettled import (
     log1p_squared,
     over_squares,
     plain_forms,
+    terms,
     unsettled,
 )
 from codegen.walk import references
 
-ABOVE, BELOW = 4, 6
-"""How far apart parts of one form may be: log ← product ← reciprocal ← sum ← exp are five operations."""
-CLOSED = frozenset({tanh, sin, cos, tan, asin, acos, atan, atan2, maximum, minimum, select, sign, step, Piecewise})
-"""No form says what these are taken of, unless they are factors or terms of one."""
 CHOOSING = (Piecewise, ExprCondPair, Relational, And, Or, Not, BooleanAtom)
 """What is no number, or is made of what is none: no part of a graph of numbers."""
-SHARED = 8
-"""A part of so many operations that is used twice has an equation of its own, as where equations are read."""
 
 
 def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
@@ -59,10 +60,11 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
         return replace(formulas, stable=True)
     part = _part(formulas, order, _around(nodes, order, some))
     ends = [node for cell, node in formulas.assigned.items() if cell.name in keep and node in part.inside]
-    stable = stabilise(part.graph, keep=[part.names[node].name for node in ends])
-    if stable is part.graph:
+    names = Names(str(name) for name in part.names.values())
+    stable = stable_equations(part.equations, [part.names[node].name for node in ends], part.outputs, names)
+    if len(stable) == len(part.equations) and all(new is old for new, old in zip(stable, part.equations)):
         return replace(formulas, stable=True)
-    new, found = _replaced(nodes, order, part, {e.target: e.body for e in stable.equations})
+    new, found = _replaced(nodes, order, part, {e.target: e.body for e in stable})
     return replace(formulas, nodes=new, assigned={c: found[n] for c, n in formulas.assigned.items()}, stable=True)
 
 
@@ -140,8 +142,9 @@ def _around(nodes: Nodes, order: Sequence[Node], some: Sequence[Node]) -> set[No
     def above(node: Node) -> Sequence[Node]:
         return readers.get(node, ())
 
-    parts = (nodes.as_power(o) for node in some if nodes.heads[node] in (Add, Mul) for o in nodes.operands[node])
-    opened = {*some, *(base for base, power in parts if power.is_Integer)}
+    inside = (rest for node in some if nodes.heads[node] is Add for _, rest in terms(nodes, node))
+    whole = chain((node for node in some if nodes.heads[node] is Mul), inside)
+    opened = {*some, *(base for node in whole for base, power in factors(nodes, node) if power.is_Integer)}
 
     def below(node: Node) -> Sequence[Node]:
         inside = nodes.operands[node] if nodes.heads[node] not in CLOSED or node in opened else ()
@@ -165,9 +168,10 @@ def _within(some: Collection[Node], neighbours: Callable[[Node], Sequence[Node]]
 
 @dataclass(frozen=True)
 class _Part:
-    """Operations cut out of a table: their graph, and the symbols of its inputs and vertices."""
+    """Operations cut out of a table: their equations, and the symbols of what these read and assign."""
 
-    graph: Graph
+    equations: Sequence[Equation]
+    outputs: Sequence[str]
     inside: set[Node]
     names: Mapping[Node, Expr]
 
@@ -183,7 +187,6 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
     names: dict[Node, Expr] = {}
     hidden: dict[Node, Expr] = {}
     sizes: dict[Node, int] = {}
-    inputs: list[Variable] = []
     equations: list[Equation] = []
     outputs: list[str] = []
 
@@ -195,8 +198,7 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
     for node in order:
         if node not in inside:
             if node in uses and nodes.constant(node) is None:
-                inputs.append(name(node))
-                hidden[node] = names[node]
+                hidden[node] = name(node).symbol
             continue
         size = 1 + sum(sizes.get(operand, 1) for operand in nodes.operands[node])
         if node in read or (uses.get(node, 0) > 1 and size >= SHARED):
@@ -208,7 +210,7 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
             if node in read:
                 outputs.append(variable.name)
         sizes[node] = size
-    return _Part(Graph(tuple(inputs), tuple(equations), tuple(outputs)), inside, names)
+    return _Part(equations, outputs, inside, names)
 
 
 def _replaced(

@@ -6,11 +6,35 @@ would have found nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
-from sympy import Add, Expr, Integer, Mul, Pow, Rational, S, cosh, erf, erfc, exp, log, sign, sinh, tanh
+from sympy import (
+    Add,
+    Expr,
+    Integer,
+    Mul,
+    Piecewise,
+    Pow,
+    Rational,
+    S,
+    acos,
+    asin,
+    atan,
+    atan2,
+    cos,
+    cosh,
+    erf,
+    erfc,
+    exp,
+    log,
+    sin,
+    sinh,
+    tan,
+    tanh,
+)
 
 from codegen.functions import (
     absolute,
@@ -20,8 +44,14 @@ from codegen.functions import (
     log1mexp,
     log1p,
     log_sum_exp,
+    maximum,
+    minimum,
+    sech,
+    select,
     sigmoid,
+    sign,
     smooth,
+    step,
 )
 from codegen.functions.large_numbers import logarithmic_product
 from codegen.functions.ratios import NUMBERS
@@ -52,6 +82,15 @@ from codegen.passes.tails import (
     LOGARITHMS_OF_TAILS,
 )
 
+ABOVE, BELOW = 4, 6
+"""How far apart parts of one form may be: log ← product ← reciprocal ← sum ← exp are five operations."""
+CLOSED = frozenset(
+    {tanh, sin, cos, tan, asin, acos, atan, atan2, erf, erfc, sech, smooth.log1p_of_squares}
+    | {absolute, maximum, minimum, select, sign, step, Piecewise}
+)
+"""No form says what these are taken of, unless they are factors or terms of one."""
+SHARED = 8
+"""A part of so many operations that is used twice has an equation of its own, as where equations are read."""
 DEEP = 3
 """Sums in sums and products in products are looked into so many times."""
 INSIDE = 64
@@ -80,6 +119,7 @@ VANISHING = frozenset({*NUMBERS, *INVERSE})
 
 Factor = tuple[Node, Expr]
 """A base and its exponent."""
+Rule = Callable[[Nodes, Node], bool]
 
 
 def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
@@ -95,8 +135,11 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
     """
     asked = np.array(order, np.int64)
     near = _Near(nodes, asked)
+    apart = {*np.flatnonzero(near.apart(asked)).tolist()}
+    seeing: Mapping[Rule, Rule] = {_is_in_one_exponential: partial(_is_in_one_exponential, apart=apart)}
     found: set[Node] = set()
-    for head, rule, where in _RULES:
+    for head, name, where in _RULES:
+        rule = seeing.get(name, name)
         some = asked[near.edges.has(head)[asked]]
         if len(some):
             found.update([node for node in some[where(near)[some]].tolist() if node not in found and rule(nodes, node)])
@@ -152,6 +195,20 @@ class _Near:
         inside = sums | (self.to_terms[0] & self.reading(sums))
         each = (factors.astype(np.int64) + 2 * inside)[self.edges.operands]
         found: np.ndarray = sums & (np.bincount(self.edges.readers, each, len(some)) >= 2)
+        return found
+
+    def apart(self, order: np.ndarray) -> np.ndarray:
+        """Whether each node is large and used twice, and so has an equation of its own where rules are asked.
+
+        It may have one though this says no: counted is what certainly stands in that equation.
+        """
+        edges, count = self.edges, len(self.edges.heads)
+        several = np.bincount(edges.operands_of(order), minlength=count) > 1
+        one = (several | self(CLOSED))[edges.operands]
+        sizes: np.ndarray = np.ones(count)
+        for _ in range(BELOW - DEEP):
+            sizes = 1.0 + np.bincount(edges.readers, np.where(one, 1, sizes[edges.operands]), count)
+        found: np.ndarray = several & (sizes >= SHARED)
         return found
 
     # --- two factors of one product -------------------------------------------------------------------------------
@@ -301,12 +358,12 @@ def terms(nodes: Nodes, node: Node, deep: int = DEEP) -> Iterator[tuple[Expr, No
             yield number, rest
 
 
-def factors(nodes: Nodes, node: Node, deep: int = DEEP) -> Iterator[Factor]:
-    """The factors of a node but for its number, as powers."""
+def factors(nodes: Nodes, node: Node, deep: int = DEEP, apart: Collection[Node] = ()) -> Iterator[Factor]:
+    """The factors of a node but for its number, as powers; products that stand apart are one."""
     _, rest = nodes.parted(node)
     for operand in nodes.operands[rest] if nodes.heads[rest] is Mul else (rest,):
-        if nodes.heads[operand] is Mul and deep:
-            yield from factors(nodes, operand, deep - 1)
+        if nodes.heads[operand] is Mul and deep and operand not in apart:
+            yield from factors(nodes, operand, deep - 1, apart)
         else:
             yield nodes.as_power(operand)
 
@@ -431,8 +488,6 @@ def _is_multiplied_otherwise(nodes: Nodes, node: Node) -> bool:
     if any(head in GAMMAS for head in heads) and sum(head in IN_DENSITIES for head in heads) > 1:
         return True
     exponents = [_argument(nodes, base) for head, base, _ in about if head is exp]
-    if _may_leave(nodes, [(head, _argument(nodes, base)) for head, base, _ in about], exponents):
-        return True
     growing = [_argument(nodes, base) for head, base, power in about if head in (exp, sinh, cosh)]
     for head, base, _ in about:
         argument = _argument(nodes, base)
@@ -447,9 +502,11 @@ def _is_multiplied_otherwise(nodes: Nodes, node: Node) -> bool:
     return False
 
 
-def _may_leave(nodes: Nodes, about: Sequence[tuple[Head, Node]], exponents: Sequence[Node]) -> bool:
+def _is_in_one_exponential(nodes: Nodes, node: Node, apart: Collection[Node] = ()) -> bool:
     """Whether what overflows stands beside what decays, or an exponential beside what has terms of its exponent."""
-    damped = [argument for head, argument in about if head in DAMPED]
+    about = [(nodes.heads[base], base) for base, _ in factors(nodes, node, apart=apart)]
+    damped = [_argument(nodes, base) for head, base in about if head in DAMPED]
+    exponents = [_argument(nodes, base) for head, base in about if head is exp]
     if any(head in OVERFLOWING for head, _ in about) and (damped or exponents):
         return True
     inside = {rest for exponent in exponents for rest in _rests(nodes, exponent)}
@@ -556,7 +613,7 @@ def _is_close(nodes: Nodes, node: Node) -> bool:
                 rests = _rests(nodes, argument) if kind is not hypot else set(nodes.operands[argument])
                 factor, others = _beside(nodes, number, product, base)
                 if kind is Pow:  # 2·√x is √(4·x)
-                    factor = sign(factor)
+                    factor = S.One if factor.is_positive else S.NegativeOne
                 same = found.setdefault((kind, power, others), [])
                 if any(factor == -opposite and not rests.isdisjoint(other) for opposite, other in same):
                     return True
@@ -597,7 +654,7 @@ def log1p_squared(nodes: Nodes, argument: Node) -> Node | None:
     if not _is_norm(nodes, argument):
         return None
     squares, inside = _squares(nodes, argument)
-    if any(nodes.heads[base] in LOGGED_1P for base in inside):
+    if any(nodes.heads[base] is exp for base in inside):
         return None
     found = log1p_squared_of(squares, len(inside))
     return None if found is None else nodes.filled(found, inside)
@@ -747,14 +804,15 @@ def _inverse(nodes: Nodes, node: Node) -> bool:
     return (nodes.heads[node], nodes.heads[nodes.parted(argument)[1]]) in INVERSES
 
 
-_OF_PRODUCTS: Mapping[Callable[[Nodes, Node], bool], Callable[[_Near], np.ndarray]] = {
+_OF_PRODUCTS: Mapping[Rule, Callable[[_Near], np.ndarray]] = {
     _vanishes: _may_vanish,
     _remains: _may_remain,
     _is_multiplied_otherwise: lambda near: near.factors(near(MULTIPLIED)),
+    _is_in_one_exponential: lambda near: near.factors(near((*OVERFLOWING, *DAMPED))),
     _decays: lambda near: near.factors(near.terms(near.factors(near([log1mexp])))),
 }
 """Beside what a product may have another form than :func:`over_squares`."""
-_RULES: Sequence[tuple[Head, Callable[[Nodes, Node], bool], Callable[[_Near], np.ndarray]]] = (
+_RULES: Sequence[tuple[Head, Rule, Callable[[_Near], np.ndarray]]] = (
     (Add, _saturates, lambda near: near.reading(near.edges.constant) & near.terms(near(SATURATING))),
     (Add, _sum, lambda near: near.terms(near.factors(near(SUMMED)))),
     (Add, _rectifies, lambda near: near.terms(near.factors(near([absolute])))),

@@ -364,6 +364,29 @@ def test_differences_are_close_where_they_are_multiplied_by_one_thing(difference
     assert bool(unsettled.unsettled(nodes, nodes.below([nodes.read(difference)]))) == is_close
 
 
+@pytest.mark.parametrize("function", [sympy.erf, tanh, sympy.cosh])
+def test_no_rule_is_asked_for_the_logarithm_of_1_and_a_square(function: type[Expr]) -> None:
+    table = Nodes()
+    table.read(log(1 + function(x * y) ** 2))
+    plain = unsettled.log1p_squared(table, table.read(function(x * y) ** 2))
+    assert plain is not None
+    assert table.written(plain) == codegen.functions.smooth.log1p_of_squares(function(x * y))
+    assert not unsettled.unsettled(table, table.below([plain]))
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_product_with_an_equation_of_its_own_is_one_factor(is_shared: bool) -> None:
+    table = Nodes()
+    grown = table.read(x * y * z * sympy.sinh(x) * sin(y) * cos(z) * tan(z + 1))
+    product = table.operation(sympy.Mul, (grown, table.read(codegen.functions.sech(y))))
+    order = table.below([product, table.made(sin, (grown,))] if is_shared else [product])
+    near = unsettled._Near(table, np.array(order))
+    apart = set(np.flatnonzero(near.apart(np.array(order))).tolist())
+    inside = [table.heads[base] for base, _ in unsettled.factors(table, product, apart=apart)]
+    assert (grown in apart, sympy.sinh in inside) == (is_shared, not is_shared)
+    assert unsettled.unsettled(table, order) == ([] if is_shared else [product])
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_reached_is_what_a_walk_meets(seed: int) -> None:
     nodes, found = _random_table(seed)
