@@ -79,11 +79,12 @@ def cfunc(
     Keep what this gives as long as its ``address`` is used: the code goes with it, and a call to it then crashes.
 
     A parameter is what has its name: ``double a`` a scalar input, ``double *x`` the address of an input array or of an
-    array for a result, C-contiguous, ``int n`` a symbolic length; others are ignored (``void *user_data``). ``pack``
-    lays inputs or outputs end to end in one array, as for :func:`codegen.compile`. A function that returns ``double``
-    returns the scalar output, which has no parameter; one that returns ``int`` returns 1. If an integer is
-    out of its range, a length is negative or there is no memory to compute in, no scalar is written, and they return
-    nan and 0. A result whose address is NULL is not wanted.
+    array for a result, C-contiguous, ``int n`` a symbolic length; others are ignored (``void *user_data``), but an
+    ``n`` that is neither and stands beside an input array says how many numbers lie there. ``pack`` lays inputs or
+    outputs end to end in one array, as for :func:`codegen.compile`. A function that returns ``double`` returns the
+    scalar output, which has no parameter; one that returns ``int`` returns 1. If an integer is out of its range, a
+    length is negative, fewer numbers lie there than are read or there is no memory to compute in, no scalar is
+    written, and they return nan and 0. A result whose address is NULL is not wanted.
 
     ``structs`` says what a pointer is the address of, ``void *user_data`` or ``Parameters *p``: a dtype of NumPy with
     named fields, as Numba's records and structured arrays have it, or a structure of ctypes. A field is then what has

@@ -118,6 +118,20 @@ class Checkpoint:
         """The compiled functions of the network; what they take is standardised already."""
         return self.network.compile(cast(Dtype, self.theta.dtype.name))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as :func:`save` does, with all that predicting needs: :func:`load` gives the same again.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from symnn.network import dense
+        >>> line = Checkpoint(Network(1, (dense(1),), "mean_squared_error"), np.array([2.0, 1.0]))
+        >>> with TemporaryDirectory() as folder:
+        ...     line.save(f"{folder}/line.safetensors")
+        ...     load(f"{folder}/line.safetensors").theta
+        array([2., 1.])
+        """
+        path = file_path(path, CheckpointError)
+        _write(path, _written(self.network, path), self)
+
     def read(self, table: Any) -> Floats:
         """The raw inputs (S, inputs) in a frame, a mapping from names to columns, a :class:`Table` or a data file.
 
@@ -200,8 +214,9 @@ class Checkpoint:
             given = from_arrays("evaluate", {"y": in_rows(self.network, y)}, ("y",))
             return self.compared(outputs, given, given.groups["y"])
         names = targets or self.target_names
-        if not names:
-            raise DataError("evaluate: found no y, and a network that does not know the names of its targets")
+        if not names or not (is_frame(x) or isinstance(x, Table | str | os.PathLike)):
+            reason = "an array" if names else "a network that does not know the names of its targets"
+            raise DataError(f"evaluate: found no y, and {reason}; expected y, or targets among the columns of x")
         table = self._table(x, names)
         find_columns(table.source, names, table.names)
         outputs = self._outputs(self._samples_in(table, names))
@@ -359,9 +374,13 @@ def save(
     network = network.network if isinstance(network, Model) else network
     if not isinstance(network, Parametrised):
         raise CheckpointError(f"network: found {quote(network)}, expected a Network")
-    metadata = {"format": FORMAT, **_written(network, path)}
-    checkpoint = _trained(path, network, theta, dataset, dtype)
-    tensors = network.split(checkpoint.theta)
+    written = _written(network, path)
+    _write(path, written, _trained(path, network, theta, dataset, dtype))
+
+
+def _write(path: Path, written: Mapping[str, str], checkpoint: Checkpoint) -> None:
+    metadata = {"format": FORMAT, **written}
+    tensors = checkpoint.network.split(checkpoint.theta)
     for names, scaling in ((_INPUTS, checkpoint.scaling), (_TARGETS, checkpoint.target_scaling)):
         if scaling is not None:
             tensors |= dict(zip(names, (scaling.mean, scaling.scale), strict=True))

@@ -39,6 +39,9 @@ from symnn.widths import widest
 
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
+MOST_SEED = 2**64 - 1
+"""Random numbers are drawn by so many seeds."""
+
 
 class Spread(NamedTuple):
     """What the members say, on the average, and their standard deviation."""
@@ -132,11 +135,16 @@ def ensemble(
     count, first = len(networks), networks[0]
     dataset, given = data_and_settings(first, data, y, settings, weights)
     chosen = settings_of(first, given)
-    firsts = [chosen.seed + n for n in range(count)] if seeds is None else [*seeds]
+    firsts = range(chosen.seed, chosen.seed + count) if seeds is None else seeds
     rates = np.full(count, chosen.learning_rate) if learning_rates is None else real("learning_rates", learning_rates)
     for name, values in (("seeds", firsts), ("learning_rates", rates)):
-        if len(values) != count:
-            raise SymnnError(f"{name}: found {len(values)}, expected {count}, one for each member")
+        if (shape := np.shape(values)) != (count,):
+            found = shape[0] if len(shape) == 1 else f"the shape {shape}"
+            raise SymnnError(f"{name}: found {found}, expected {count}, one for each member")
+    firsts = [whole_number(f"seeds[{n}]", seed, 0, MOST_SEED) for n, seed in enumerate(firsts)]
+    for n, rate in enumerate(rates):
+        if not 0 < rate < inf:
+            raise SymnnError(f"learning_rates[{n}]: found {rate}, expected a number above 0")
     _check(networks, chosen)
     rows, held, _ = (part.arrays for (part,) in fitted(first.compile(dtype), dataset, chosen.class_weights))
     is_weighted = len(rows) > 1 + len(first.target_variables)
@@ -186,8 +194,10 @@ def _check(networks: Sequence[Network], settings: Any) -> None:
 # --- the graph ------------------------------------------------------------------------------------------------------
 
 
-def of_members(graph: Graph, parameters: Collection[str], count: int) -> Graph:
+def of_members(graph: Graph, parameters: Collection[str], count: int, apart: Collection[str] = ()) -> Graph:
     """The graph of so many networks alike, each with parameters of its own: ``loss`` of each, and ``total``, their sum.
+
+    apart: vertices that have a value for each member, though they may depend on no parameter.
 
     Where random numbers are drawn their seeds are integers of samples and members, the same for all samples.
 
@@ -204,6 +214,7 @@ def of_members(graph: Graph, parameters: Collection[str], count: int) -> Graph:
     """
     member = Index("member", count)
     wide = {v.name: Variable(v.name, (*v.shape, count)) for v in graph.inputs if v.name in parameters}
+    wide |= {e.name: Variable(e.name, (*e.variable.shape, count)) for e in graph.equations if e.name in apart}
     if SEED in graph.inputs:
         wide[SEED.name] = Variable(SEED.name, (sample_extent(), count), "integer")
     known = 0
@@ -259,7 +270,9 @@ class _Members(GivenGraph):
 @lru_cache(maxsize=32)
 def _compiled(network: Network, count: int, dtype: Dtype) -> tuple[Model, CompiledFunction]:
     """The model that is trained, and the function of the losses of its members."""
-    trained, judged = (of_members(graph, network.layout, count) for graph in (network.training_graph, network.graph))
+    batch = network.averaged.values()
+    trained = of_members(network.training_graph, network.layout, count, batch)
+    judged = of_members(network.graph, network.layout, count)
     given = GivenGraph.of(trained.with_outputs("total"), [*network.layout], [network.input_variables[0].name], "total")
     members = _Members(given.stated, given.initial, given.inputs, None, network=network)
     pack = {"theta": [*network.layout]}

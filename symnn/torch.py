@@ -364,6 +364,10 @@ def _does_nothing(name: str, part: Any) -> bool:
 def _activation(name: str, part: Any) -> Choice:
     row = _ACTIVATIONS.get(type(part))
     chosen = None if row is None else row(part)
+    if row is not None and chosen is None:
+        raise SpecError(
+            f"{name}: found {part}, expected the settings of {type(part).__name__}(); graph_of takes others"
+        )
     if chosen is None:
         known = ", ".join(sorted(kind.__name__ for kind in (torch.nn.Linear, *_ACTIVATIONS)))
         raise SpecError(f"{name}: found {part}, expected one of {known}; graph_of takes other modules")

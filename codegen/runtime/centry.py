@@ -18,6 +18,8 @@ from codegen.runtime.machine import MachineCode, compile_module, load_object
 from codegen.walk import Extent, elements, is_fixed, is_symbolic, parts
 
 SYMBOL = "symnn_cfunc"
+COUNT = "n"
+"""What says how many numbers the array beside it has, in signatures of SciPy and NLopt, if it is no input or length."""
 TYPES: Mapping[str, ir.Type] = {
     "void": ir.VoidType(),
     "double": ir.DoubleType(),
@@ -72,6 +74,7 @@ class Writer:
         returned = [slot for slot in self.layout.scalars if slot.name not in self.given]
         self._check_results(returned)
         self._refuse_negative(lengths, slots)
+        self._refuse_short()
         unwanted = self._sizes()
         size = workspace_size(builder, self.code, table, is_fixed=not self.extents)
         block, memory = aligned_memory(builder, self.module, builder.add(size, INT(sum(unwanted.values()))))
@@ -114,6 +117,22 @@ class Writer:
             least = builder.or_(least, length)  # its sign is that of any negative one
         with builder.if_then(builder.icmp_signed("<", least, INT(0)), likely=False):
             self._return(INT(0), self.real(float("nan")))
+
+    def _refuse_short(self) -> None:
+        """Return before anything is read where the caller says that an array has fewer numbers than are read."""
+        builder, parameters = self.builder, self.signature.parameters
+        known = {*(slot.name for slot in self.layout.arguments), *map(str, self.extents)}
+        if COUNT in known or COUNT not in {parameter.name for parameter in parameters}:
+            return
+        _, count = self.given[COUNT]
+        place = [parameter.name for parameter in parameters].index(COUNT)
+        beside = {p.name for p in parameters[max(0, place - 1) : place + 2] if p.pointer}
+        read = [slot for slot in self.layout.arguments if slot.name in beside and is_fixed(slot.shape)]
+        if isinstance(count.type, ir.IntType) and read:
+            least = INT(max(elements(slot.shape) for slot in read))
+            is_short = builder.icmp_signed("<", self._widened(self.given[COUNT][0], count), least)
+            with builder.if_then(is_short, likely=False):
+                self._return(INT(0), self.real(float("nan")))
 
     def _open(self, struct: str, fields: Mapping[str, Field]) -> None:
         """What has the name of a field is in the struct: numbers that are read, places of arrays and results."""

@@ -105,13 +105,21 @@ class Features:
     def by_place(self, table: Table, apart: Sequence[str] = ()) -> Features:
         """The columns of the table in their order, where an array had no names for them and the table knows none.
 
-        They have to be as many, without those of the names ``apart``; a warning says what is taken for what.
+        They have to be as many, without those of the names ``apart``, and to have names; a warning says what is taken
+        for what. Raises :class:`DataError` where they are not.
         """
         names = [column.name for column in self.columns]
         others = [name for name in table.names if name not in {*apart, self.sequences}]
         is_unnamed = names == [f"x[{place}]" for place in range(len(names))]
-        if not is_unnamed or len(others) != len(names) or {*names} & {*others}:
+        if not is_unnamed or {*names} & {*others}:
             return self
+        expected = f"{len(names)} columns in the order of training, where they had no names, or {listed(names)}"
+        if len(others) != len(names):
+            raise DataError(f"{table.source}: found {len(others)} columns, {listed(others)}, expected {expected}")
+        if all(map(_is_number, others)):
+            raise DataError(
+                f"{table.source}: found numbers, {listed(others)}, for names of columns, expected {expected}"
+            )
         taken = f"taking {listed(others)} for {listed(names)}, in this order: training had no names of columns"
         warnings.warn(f"{table.source}: {taken}", stacklevel=2)
         return replace(self, columns=tuple(replace(c, name=name) for c, name in zip(self.columns, others)))
@@ -143,6 +151,14 @@ class Features:
                 else _one_hot(table, column.name, column.categories, self.fills, refused)
             )
         return inputs
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def number_columns(

@@ -39,6 +39,13 @@ def test_quad_integrates_without_python() -> None:
     assert dblquad(g.low_level_callable, 0, 2, 0, 1, args=(3.0,))[0] == pytest.approx(2, rel=1e-12)
 
 
+def test_no_more_numbers_are_read_than_the_caller_has() -> None:
+    f = cfunc(FORMULA, "double (int n, double *xx)", pack={"xx": ["x", "a"]})
+    numbers = pointer(np.array([0.5, 3.0, 7.0]))
+    found = [f.ctypes(n, numbers) for n in (-1, 0, 1, 2, 3)]
+    np.testing.assert_allclose(found, [np.nan, np.nan, np.nan, np.cos(1.5), np.cos(1.5)], rtol=1e-15)
+
+
 def test_images_are_filtered_without_python() -> None:
     f = cfunc(ENERGY, "int (double *line, npy_intp n, double *result, void *user_data)")
     image = np.random.default_rng(0).normal(size=(12, 9))

@@ -280,10 +280,35 @@ def test_columns_are_taken_in_their_order_after_an_array_without_names() -> None
     np.testing.assert_array_equal(UNNAMED.read({**turned, "id": [7, 8]}), UNNAMED.read(named))  # by name: no warning
 
 
-@pytest.mark.parametrize("table", [{"id": [1, 2], **THREE}, {"p": [1], "q": [2]}, {"p": [1], "x[1]": [2], "x[2]": [3]}])
-def test_columns_without_the_names_have_to_be_as_many_as_there_were(table: Any) -> None:
-    with pytest.raises(DataError, match=r"found no column 'x\[0\]'"):
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"id": [1, 2], **THREE}, r"found 4 columns, 'id', 'p', 'q', 'r', expected 3 columns in the order of training"),
+        ({"p": [1], "q": [2]}, r"found 2 columns, 'p', 'q', expected 3 columns .* or 'x\[0\]', 'x\[1\]', 'x\[2\]'"),
+        ({"p": [1], "x[1]": [2], "x[2]": [3]}, r"found no column 'x\[0\]'"),
+        ({"0.1": [1], "-2": [2], "3e5": [3]}, r"found numbers, '0.1', '-2', '3e5', for names of columns"),
+    ],
+)
+def test_columns_without_the_names_have_to_be_as_many_as_there_were(table: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         UNNAMED.predict(table)
+
+
+def test_an_evaluation_needs_targets() -> None:
+    with pytest.raises(
+        DataError,
+        match=r"found no y, and a network that does not know .*; expected y, or targets among the columns of x",
+    ):
+        UNNAMED.evaluate(np.ones((2, 3)))
+
+
+def test_what_is_loaded_is_saved_again_with_all_that_predicting_needs(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    named(first.with_suffix(""), fills=True).save(first)
+    load(first).save(second)
+    assert first.read_bytes() == second.read_bytes()
+    rows = {"width": [None, 3.0], "colour": ["red", ""]}
+    np.testing.assert_array_equal(load(second).predict(rows), load(first).predict(rows))
 
 
 def test_a_missing_cell_is_taken_for_the_mean_of_the_training_part(tmp_path: Path) -> None:

@@ -81,6 +81,15 @@ def test_a_member_is_the_network_trained_alone(network: Network) -> None:
     np.testing.assert_array_equal(chances.spread, alone.std(axis=0))
 
 
+def test_averages_of_what_depends_on_no_parameter_are_those_of_each_member() -> None:
+    network = Network(2, (batch_norm(), dense(3, "tanh"), dense(2)), "softmax_cross_entropy")
+    settings = {"epochs": 2, "seed": 3}
+    found = symnn.ensemble(network, X, Y, settings, members=2, seeds=[3, 3])
+    alone = symnn.train(network, X, Y, settings, progress=False).theta
+    for member in found.members:
+        np.testing.assert_allclose(member.theta, alone, rtol=1e-12)
+
+
 def hidden(*widths: int, last: str = "sigmoid", decay: float = 0.0) -> Network:
     layers = *(dense(width, last) for width in widths), batch_norm(), dense(2)
     return Network(2, layers, "softmax_cross_entropy", weight_decay=decay)
@@ -179,3 +188,18 @@ def test_trained_networks_are_short_in_a_terminal_and_a_table_in_a_notebook() ->
     assert "<td>152 in float64</td>" in trained._repr_html_()
     model = network.compile()
     assert "152 parameters" in model._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"seeds": 5}, r"seeds: found the shape \(\), expected 2, one for each member"),
+        ({"seeds": [2**70, 2]}, r"seeds\[0\]: found 1180591620717411303424, expected a whole number of at most"),
+        ({"learning_rates": [0.1, -0.1]}, r"learning_rates\[1\]: found -0.1, expected a number above 0"),
+        ({"learning_rates": [np.nan, 0.1]}, r"learning_rates\[0\]: found nan, expected a number above 0"),
+        ({"learning_rates": [[0.1], [0.1]]}, r"learning_rates: found the shape \(2, 1\), expected 2"),
+    ],
+)
+def test_what_is_given_for_each_member_is_checked(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SymnnError, match=message):
+        symnn.ensemble(NETWORK, X, Y, members=2, **given)
