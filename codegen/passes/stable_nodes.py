@@ -76,18 +76,17 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     """
     nodes, new = formulas.nodes, formulas.nodes.copy()
     order = nodes.reached(list(formulas.assigned.values()))
-    some = set(plain_forms(nodes, order))
-    if all(_plain_form(new, node) == node for node in some):
+    own = plain_forms(nodes, order)
+    if all(_plain_form(new, node) == node for node in own):
         return formulas
     new = nodes.copy()
 
     def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
         head = nodes.heads[node]
         assert isinstance(head, type)
-        now = new.made(head, given) if given != nodes.operands[node] else node
-        return _plain_form(new, now) if node in some else now
+        return _plain_form(new, new.made(head, given) if given != nodes.operands[node] else node)
 
-    found = nodes.rebuilt(order.tolist(), some, made)
+    found = nodes.rebuilt(order.tolist(), set(own), made)
     return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 
