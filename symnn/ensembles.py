@@ -359,13 +359,16 @@ def _trained(settings: Any, lanes: Sequence[Lanes], rows: int, judged: Arrays) -
     least, idle = np.full(count, inf), 0
     for _ in range(settings.epochs):
         order = generator.permutation(rows)
-        if not all(group.epoch(factor, order, settings.batch_size) for group in lanes):
-            raise SymnnError(
-                f"the loss of a member is not finite in epoch {len(found) + 1}; expected smaller learning rates"
-            )
+        is_finite = all(group.epoch(factor, order, settings.batch_size) for group in lanes)
         losses = np.empty(count)
         for group in lanes:
             losses[list(group.places)] = group.losses_of(group.descent.theta, *judged)
+        if not is_finite:
+            worst = int(np.nan_to_num(losses, nan=inf).argmax())
+            raise SymnnError(
+                f"the loss of members[{worst}] is not finite in epoch {len(found) + 1}; "
+                "expected a smaller learning rate"
+            )
         found.append(losses)
         better = losses < least
         least[better] = losses[better]

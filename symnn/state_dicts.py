@@ -76,6 +76,11 @@ def from_arrays(
         if tensor.name not in arrays:
             continue
         array = arrays[tensor.name]
+        if not isinstance(array, np.ndarray):
+            raise DataError(
+                f"{source}: {tensor.name}: found {type(array).__name__}, expected an array of NumPy; "
+                "symnn.torch takes tensors"
+            )
         if array.shape != slot.shape:
             raise DataError(
                 f"{source}: {tensor.name}: found shape {array.shape}, expected {slot.shape} for {slot.name}"
