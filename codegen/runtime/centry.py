@@ -120,17 +120,16 @@ class Writer:
 
     def _refuse_short(self) -> None:
         """Return before anything is read where the caller says that an array has fewer numbers than are read."""
-        builder, parameters = self.builder, self.signature.parameters
+        builder, names = self.builder, [parameter.name for parameter in self.signature.parameters]
         known = {*(slot.name for slot in self.layout.arguments), *map(str, self.extents)}
-        if COUNT in known or COUNT not in {parameter.name for parameter in parameters}:
+        if COUNT in known or COUNT not in names:
             return
-        _, count = self.given[COUNT]
-        place = [parameter.name for parameter in parameters].index(COUNT)
-        beside = {p.name for p in parameters[max(0, place - 1) : place + 2] if p.pointer}
-        read = [slot for slot in self.layout.arguments if slot.name in beside and is_fixed(slot.shape)]
+        (parameter, count), place = self.given[COUNT], names.index(COUNT)
+        beside = names[max(0, place - 1) : place + 2]
+        read = [slot for slot in self.layout.arguments if slot.shape and slot.name in beside and is_fixed(slot.shape)]
         if isinstance(count.type, ir.IntType) and read:
             least = INT(max(elements(slot.shape) for slot in read))
-            is_short = builder.icmp_signed("<", self._widened(self.given[COUNT][0], count), least)
+            is_short = builder.icmp_signed("<", self._widened(parameter, count), least)
             with builder.if_then(is_short, likely=False):
                 self._return(INT(0), self.real(float("nan")))
 

@@ -93,7 +93,8 @@ def checkpoint_html(trained: Any) -> str:
 def evaluation_html(evaluation: Any) -> str:
     """Its figures, and of classes the confusion."""
     shown = [scrolling(table(*_by_rows(columns))) for columns in evaluation.tables]
-    return note(*shown, f"<p>{escape(evaluation.summary)}</p>")
+    shown += [f"<p>{escape(evaluation.summary)}</p>"] if evaluation.summary else []
+    return note(*shown)
 
 
 def _by_rows(columns: Sequence[Sequence[str]]) -> tuple[Sequence[str], list[Sequence[str]]]:

@@ -19,6 +19,7 @@ from symnn.errors import DataError
 from symnn.suggest import quote
 from symnn.tables.lookalikes import advice, are_categories
 from symnn.tables.table import MAX_TEXTS, Table, check_columns, find_columns, first, listed
+from symnn.tables.text import is_number
 
 Missing = Literal["refuse", "drop", "mean"]
 """What may be done about missing cells."""
@@ -116,7 +117,7 @@ class Features:
         expected = f"{len(names)} columns in the order of training, where they had no names, or {listed(names)}"
         if len(others) != len(names):
             raise DataError(f"{table.source}: found {len(others)} columns, {listed(others)}, expected {expected}")
-        if all(map(_is_number, others)):
+        if all(map(is_number, others)):
             raise DataError(
                 f"{table.source}: found numbers, {listed(others)}, for names of columns, expected {expected}"
             )
@@ -151,14 +152,6 @@ class Features:
                 else _one_hot(table, column.name, column.categories, self.fills, refused)
             )
         return inputs
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def number_columns(

@@ -14,7 +14,7 @@ from symnn.suggest import quote
 from symnn.tables.features import is_missing, missing_rows, number_columns, quoted
 from symnn.tables.lookalikes import are_numbers
 from symnn.tables.table import MAX_LABELS, Labels, Table, first, listed
-from symnn.tables.text import number_reader
+from symnn.tables.text import is_number
 
 # Eighteen digits fit int64, and int() refuses to parse thousands of them.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -39,7 +39,7 @@ def looks_like_labels(table: Table) -> bool:
     # Text with numbers among it is more likely a column of numbers with a slip in it than labels:
     # taken for regression, the slip is reported by its row.
     said = [text for text in distinct if not is_missing(text)]
-    return few and (_all_integers(distinct) or not (any(map(_is_number, distinct)) or are_numbers(said)))
+    return few and (_all_integers(distinct) or not (any(map(is_number, distinct)) or are_numbers(said)))
 
 
 def refuse_either(table: Table) -> None:
@@ -51,14 +51,6 @@ def refuse_either(table: Table) -> None:
             f"{table.source}: y: found {distinct} different integers in {rows} rows, which may be labels or numbers; "
             "say task='classification' or task='regression', or give y as floats"
         )
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        number_reader()(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _all_integers(cells: Iterable[str]) -> bool:

@@ -335,6 +335,19 @@ def number_reader(decimal: str = ".") -> Callable[[str], float]:
     return number
 
 
+def is_number(cell: str) -> bool:
+    """Whether a cell is read as a number.
+
+    >>> is_number("-1.5e3"), is_number("1_5"), is_number("x")
+    (True, False, False)
+    """
+    try:
+        number_reader()(cell)
+    except ValueError:
+        return False
+    return True
+
+
 # --- the compiled reader ------------------------------------------------------------------------------------------
 
 

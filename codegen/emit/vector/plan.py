@@ -155,7 +155,7 @@ class StraightPlan:
 
     @cached_property
     def assembly(self) -> Assembly | None:
-        """The line in assembly language, where that is written."""
+        """The line as machine code of ours, where that is written."""
         if not self.target.assembly or not is_possible(self.line, self.layout, self.dtype):
             return None
         return Assembly(self.line, self.layout, self.dtype, self.target)
