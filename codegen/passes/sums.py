@@ -188,7 +188,9 @@ def _rebuilt(
         for pair in chosen[node]:
             y = found[pair.y]
             both = new.total((found[pair.x], new.scaled(S.NegativeOne, y) if pair.is_difference else y))
-            joined[pair.first] = new.scaled(nodes.parted(pair.first)[0], new.times(found[pair.factor], both))
+            # A constant is a rest of its own, with its sign: what stands in front of it is 1.
+            number = S.One if nodes.constant(pair.first) is not None else nodes.parted(pair.first)[0]
+            joined[pair.first] = new.scaled(number, new.times(found[pair.factor], both))
             joined[pair.second] = None
         terms = [joined.get(operand, now) for operand, now in zip(nodes.operands[node], given)]
         return new.total([term for term in terms if term is not None])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import codegen
+from codegen.numeric import evaluate_exactly, rounded
 from tests.benchmarks import formula_peers, formulas
 from tests.benchmarks.formula_peers import Peer, System
 
@@ -23,6 +24,22 @@ def test_peers_are_given_the_same_formula() -> None:
     graph = formulas.CASES["mass action 10/25"].read()
     ours = codegen.compile(graph, tier="quick", cache=False)(*values.values())
     np.testing.assert_allclose(theirs, ours, rtol=1e-13)
+
+
+SEVERAL = ("mass action 10/25", "watson 12 gradient", "determinant 6", "written out 300", "geopotential gradient")
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_what_is_timed_has_the_values_of_mpmath(name: str) -> None:
+    case = formulas.CASES[name]
+    derived = case.derive(case.read())
+    draw = np.random.default_rng(0)
+    values = {variable.name: np.asarray(draw.uniform(0.5, 1.5, variable.shape)) for variable in derived.inputs}
+    found = codegen.compile(derived, cache=False)(*values.values())
+    exact = evaluate_exactly(derived, values)
+    for output, ours in zip(derived.outputs, found):
+        right = rounded(exact[output])
+        np.testing.assert_allclose(ours, right, rtol=1e-12, atol=1e-13 * np.abs(right).max())
 
 
 @pytest.mark.parametrize(("factor", "said"), [(1.0, ""), (1.001, "wrong by 1e-03")])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numba
@@ -11,7 +14,9 @@ import pytest
 import sympy
 from sympy import (
     Expr,
+    Indexed,
     IndexedBase,
+    Integer,
     Matrix,
     Rational,
     Symbol,
@@ -255,6 +260,48 @@ def test_sums_of_two_are_computed_once_and_lose_no_accuracy() -> None:
     exact = evaluate_exactly(graph, values)
     for name, value in zip(graph.outputs, compile(graph, tier="quick", cache=False)(*values.values())):
         np.testing.assert_allclose(value, rounded(exact[name]), rtol=1e-12, atol=1e-12)
+
+
+def drawn_sums(seed: int) -> Graph:
+    """Sums of few terms over and over: numbers of both signs, alone and before others, squares, products."""
+    draw = random.Random(seed)
+    u = IndexedBase("u", shape=(3,), real=True)
+    parts = [*(u[n] for n in range(3)), u[0] * u[1], u[1] ** 2, 1 / u[2], Integer(1), Rational(1, 3)]
+
+    def total(others: Sequence[Expr]) -> Expr:
+        terms = [draw.choice([1, 1, -1, 2, -3]) * draw.choice([1, *others]) * part for part in draw.sample(parts, 4)]
+        return sympy.Add(*terms)
+
+    entries: dict[Any, Any] = {}
+    for n in range(40):
+        entries[f"t{n}"] = total([u[0], u[2]]) * total([]) ** draw.choice([1, 2]) + draw.choice([-1, 0, 2])
+    return from_expressions(entries, [u])
+
+
+def in_fractions(graph: Graph) -> dict[Any, Fraction]:
+    """The values at 3/7, 5/11 and 7/13 of formulas of sums, products and powers."""
+    assert graph.formulas is not None
+    nodes, found = graph.formulas.nodes, list[Fraction]()
+    at = (Fraction(3, 7), Fraction(5, 11), Fraction(7, 13))
+    for head, operands in zip(nodes.heads, nodes.operands):
+        given = [found[operand] for operand in operands]
+        if head is sympy.Pow:
+            found.append(Fraction(given[0] ** given[1]))
+        elif operands:
+            found.append(sum(given, Fraction(0)) if head is sympy.Add else math.prod(given, start=Fraction(1)))
+        else:
+            found.append(at[int(head.indices[0])] if isinstance(head, Indexed) else Fraction(int(head.p), int(head.q)))
+    return {cell: found[node] for cell, node in graph.formulas.assigned.items() if cell.name in graph.outputs}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_shared_has_exactly_the_value_it_had(seed: int) -> None:
+    graph = drawn_sums(seed)
+    before = in_fractions(graph)
+    for change in (paired, factored):
+        changed = change(graph)
+        assert count_nodes(changed).total() < count_nodes(graph).total()
+        assert in_fractions(changed) == before
 
 
 def test_sums_beside_functions_that_are_formulas_stay_as_they_are() -> None:
