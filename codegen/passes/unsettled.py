@@ -36,6 +36,7 @@ from sympy import (
     tanh,
 )
 
+from codegen.cached import cached_property
 from codegen.functions import (
     absolute,
     bose,
@@ -93,6 +94,9 @@ SHARED = 8
 """A part of so many operations that is used twice has an equation of its own, as where equations are read."""
 DEEP = 3
 """Sums in sums and products in products are looked into so many times."""
+FIELD = (1 << 31) - 1
+"""Exponents p/q are added up as elements of the field of this prime, in which sums and products of theirs are exact."""
+HALF = 1 << 30
 INSIDE = 64
 """So many parts of an exponent are looked at."""
 SATURATING = frozenset({tanh, *LOGISTIC})
@@ -150,11 +154,11 @@ class _Near:
     """What stands in the terms and factors of all nodes of a table, as arrays: no less than there is."""
 
     def __init__(self, nodes: Nodes, order: np.ndarray) -> None:
-        self.edges = nodes.edges
-        products = self.edges.has(Mul)
-        self.products = products & self.chosen(order)
+        self.nodes, self.edges = nodes, nodes.edges
+        products, self.asked = self.edges.has(Mul), self.chosen(order)
+        self.products = products & self.asked
         """The products among the nodes in ``order``: those of others are not asked for."""
-        scaled = products & (self.edges.lengths == 2) & self.edges.constant[self.edges.first]
+        self.scaled = scaled = products & (self.edges.lengths == 2) & self.edges.constant[self.edges.first]
         self.to_terms, self.to_factors = (self.edges.has(Add) | scaled,), (products, self.edges.has(Pow))
 
     def __call__(self, heads: Iterable[Head]) -> np.ndarray:
@@ -216,7 +220,7 @@ class _Near:
     def pairs(self, products: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each of some products, each of its factors that is in ``own``, and each other one."""
         count = len(self.edges.heads)
-        owners = inside = np.flatnonzero(products & self.products)
+        owners = inside = np.flatnonzero(products & self.products & self.factors(own))
         ends: list[tuple[np.ndarray, np.ndarray]] = []
         for _ in range(DEEP + 3):
             owners, inside = self._spread(owners, inside)
@@ -267,6 +271,68 @@ class _Near:
         found &= ~self.edges.constant[parts]
         return found
 
+    # --- terms and factors of some nodes, as :func:`terms` and :func:`_as_product` have them ----------------------
+
+    @cached_property
+    def rests(self) -> np.ndarray:
+        """What each node is a multiple of."""
+        last = np.append(self.edges.operands, 0)[self.edges.starts[1:] - 1]
+        found: np.ndarray = np.where(self.scaled, last, np.arange(len(last)))
+        found[self.edges.constant] = self.nodes.one
+        return found
+
+    @cached_property
+    def exponents(self) -> tuple[np.ndarray, np.ndarray]:
+        """The base and the exponent of each node, p/q as an element of a finite field."""
+        edges, powers = self.edges, self.edges.has(Pow)
+        bases, exponents = np.where(powers, edges.first, np.arange(len(powers))), edges.exponents % FIELD
+        for node in np.flatnonzero(powers & (edges.exponents == 0)).tolist():
+            bases[node], exponent = self.nodes.as_power(node)
+            exponents[node] = exponent.p * pow(int(exponent.q), -1, FIELD) % FIELD
+        return bases, exponents
+
+    def terms_of(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums beside what each of their terms is a multiple of."""
+        return self._opened(sums, sums, self.edges.has(Add), lambda parts: self.rests[parts])
+
+    def powers_of(self, some: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The place of each node in ``some`` beside a base in it and its exponent, each base once."""
+        products, (bases, exponents) = self.edges.has(Mul), self.exponents
+        places, parts = self._opened(np.arange(len(some)), some, products, lambda parts: parts)
+        powers, parts = exponents[parts], bases[parts]
+        inside = np.flatnonzero(products[parts])
+        which, inner = self._opened(inside, parts[inside], products, lambda parts: parts)
+        rest = np.delete(np.arange(len(parts)), inside)
+        places = np.concatenate([places[rest], places[which]])
+        powers = np.concatenate([powers[rest], powers[which] * exponents[inner] % FIELD])
+        parts = np.concatenate([parts[rest], bases[inner]])
+        varying = ~self.edges.constant[parts]
+        keys, which = np.unique(places[varying] * len(products) + parts[varying], return_inverse=True)
+        totals = np.bincount(which, powers[varying], len(keys)).astype(np.int64) % FIELD
+        return *np.divmod(keys, len(products)), totals
+
+    def _opened(
+        self, owners: np.ndarray, some: np.ndarray, kind: np.ndarray, of: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Owners beside the operands of their nodes, those of one kind as far open as :data:`DEEP` says."""
+        done: list[tuple[np.ndarray, np.ndarray]] = []
+        for _ in range(DEEP + 1):
+            opened = kind[some]
+            done.append((owners[~opened], some[~opened]))
+            owners, some = self._spread(owners[opened], some[opened])
+            some = of(some)
+        whole, parts = (np.concatenate(column) for column in zip(*done, (owners, some)))
+        return whole, parts
+
+    def signatures(self, some: np.ndarray) -> np.ndarray:
+        """A number for each node, the same for sums of multiples of the same."""
+        numbers = np.random.default_rng(0).integers(1, FIELD, len(self.edges.heads))
+        found, sums = numbers[some], np.flatnonzero(self.edges.has(Add)[some])
+        rows, inside = self._spread(sums, some[sums])
+        of_sums = np.bincount(rows, numbers[self.rests[inside]], len(some)).astype(np.int64) % FIELD
+        found[sums] = of_sums[sums]
+        return found
+
     def leading(self, some: np.ndarray) -> np.ndarray:
         """What the first term of sums that is no number is a multiple of."""
         for _ in range(2 * DEEP + 2):
@@ -294,6 +360,25 @@ def _everywhere(near: _Near) -> np.ndarray:
 def _divides_or_roots(near: _Near) -> np.ndarray:
     found: np.ndarray = near.edges.has(Pow) & (near.edges.exponents < 1)
     return found
+
+
+def _may_be_close(near: _Near) -> np.ndarray:
+    """Whether two terms of a sum stand beside the same, but for a root, a logarithm or a reciprocal in each."""
+    edges = near.edges
+    possible = np.flatnonzero(near.pairs_of_terms(near([log, log1p, hypot]) | _divides_or_roots(near)) & near.asked)
+    sums, rests = near.terms_of(possible)
+    rows, bases, powers = near.powers_of(rests)
+    head = edges.heads[bases]
+    kinds = np.select(
+        [powers > FIELD // 2, powers == HALF, np.isin(head, [id(log), id(log1p)]), head == id(hypot)], [1, 2, 3, 4]
+    )
+    beside = near.signatures(bases) * powers % FIELD
+    whole = np.bincount(rows, beside, len(rests)).astype(np.int64)
+    some = np.flatnonzero(kinds)
+    keys = np.stack([sums[rows], kinds, powers, (whole[rows] - beside) % FIELD])[:, some]
+    order = np.lexsort(keys)
+    alike = (np.diff(keys[:, order]) == 0).all(0)
+    return near.chosen(keys[0, order[1:][alike]])
 
 
 def _may_vanish(near: _Near) -> np.ndarray:
@@ -821,7 +906,7 @@ _RULES: Sequence[tuple[Head, Rule, Callable[[_Near], np.ndarray]]] = (
         _gap,
         lambda near: near.reading(near.factors(near(VANISHING))) & near.reading(near.factors(near.edges.divides)),
     ),
-    (Add, _is_close, lambda near: near.pairs_of_terms(near([log, log1p, hypot]) | _divides_or_roots(near))),
+    (Add, _is_close, _may_be_close),
     *((Mul, rule, where) for rule, where in _OF_PRODUCTS.items()),
     (Mul, lambda nodes, node: over_squares(nodes, node) is not None, _is_divided_by_squares),
     (Pow, _power, lambda near: near.edges.exponents < 1),

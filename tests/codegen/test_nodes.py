@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pytest
 import sympy
-from sympy import Expr, Integer, Piecewise, Pow, Rational, S, Symbol, cos, exp, log, sin, sqrt, symbols, tan, tanh
+from sympy import Expr, Integer, Piecewise, Pow, Rational, S, Symbol, cbrt, cos, exp, log, sin, sqrt, symbols, tan, tanh
 
 import codegen
 from codegen.compiler import TierName
@@ -318,6 +318,15 @@ def test_functions_of_as_many_arguments_alone_are_called_together() -> None:
 FUNCTIONS = (sin, tanh, exp, sympy.sinh, sympy.cosh, log, sympy.erf, sympy.atan, absolute, sigmoid, expm1, log1p)
 SHAPES = (
     *(x + 2 * y - 1, x - y, x * y / z, x * z / (x**2 + y**2), x / (1 + x**2)),
+    *(
+        z / (x + 1) - z / (x + y),
+        x * sqrt(y + 2) - x * sqrt(2 * z + 2),
+        (x - y) * log(z + 1) - (2 * x - 2 * y) * log(x + 1),
+    ),
+    *(
+        (x * y) ** -2 * z - (x * y) ** -2 * (z + 1) ** -1,
+        cbrt(x) * cbrt(y + 1) ** 2 / (x + z) - cbrt(y + 1) ** 2 / (y + z),
+    ),
     *(shape for f in FUNCTIONS for shape in (f(x), f(-x) * y / x, f(x + y) / (x + y), (f(x) - x) / x**3)),
 )
 
