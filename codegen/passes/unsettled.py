@@ -327,7 +327,8 @@ class _Near:
     def signatures(self, some: np.ndarray) -> np.ndarray:
         """A number for each node, the same for sums of multiples of the same."""
         numbers = np.random.default_rng(0).integers(1, FIELD, len(self.edges.heads))
-        found, sums = numbers[some], np.flatnonzero(self.edges.has(Add)[some])
+        found: np.ndarray = numbers[some]
+        sums = np.flatnonzero(self.edges.has(Add)[some])
         rows, inside = self._spread(sums, some[sums])
         of_sums = np.bincount(rows, numbers[self.rests[inside]], len(some)).astype(np.int64) % FIELD
         found[sums] = of_sums[sums]
