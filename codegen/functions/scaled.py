@@ -159,7 +159,7 @@ NEAR_OVERFLOW = 80
 
 def _turned(parts: Sequence[Part], symbol: Expr) -> Expr | None:
     """The derivative of cosh(u)/cosh(w) where u′ = ±w′: sinh(u)·cosh(w) ∓ cosh(u)·sinh(w) is sinh(u ∓ w)."""
-    if [(n, k) for n, k, _ in sorted(parts, reverse=True)] != [(COSH, 1), (COSH, -1)]:
+    if sorted([(n, k) for n, k, _ in parts], reverse=True) != [(COSH, 1), (COSH, -1)]:
         return None
     u, w = (next(a for _, power, a in parts if power == k) for k in (1, -1))
     du, dw = u.diff(symbol), w.diff(symbol)

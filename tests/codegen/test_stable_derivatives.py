@@ -233,6 +233,7 @@ FORMULAS: dict[str, tuple[Expr, Sequence[Any]]] = {
     "cosh/cosh": (cosh(2 * x) / cosh(3 * x), HYPERBOLIC),
     "sinh/sinh": (sinh(2 * x) / sinh(3 * x), HYPERBOLIC),
     "sinh²/cosh": (sinh(x) ** 2 / cosh(2 * x), HYPERBOLIC),
+    "sinh·sinh/cosh": (sinh(x) * sinh(y) / cosh(x + 2 * y), [(1e-9, 0.3), (3.0, -2.0), (300.0, 40.0)]),
     "(cosh − 1)/sinh": ((cosh(x) - 1) / sinh(x), HYPERBOLIC),
     "exp/(exp + 1)": (exp(x) / (exp(2 * x) + 1), HYPERBOLIC),
     "(exp − 1)/(exp + 1)": ((exp(2 * x) - 1) / (exp(3 * x) + 1), HYPERBOLIC),
