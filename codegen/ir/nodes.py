@@ -226,8 +226,8 @@ class Nodes:
         if number is not S.One and number == 0:
             return self.zero
         found = [base if exponent is S.One else self.power(base, exponent) for base, exponent in powers.items()]
-        if repeated:
-            found = [node for node in found if node != self.one]
+        if repeated and not self._parts.keys().isdisjoint(found):  # (2·x)³/(2·x)² is 2·x
+            return self.scaled(number, self.product(found))
         if not found:
             return self.leaf(number)
         return self.scaled(number, found[0] if len(found) == 1 else self.operation(Mul, tuple(found)))
@@ -329,8 +329,8 @@ class Nodes:
         return (self.made if self._needs_care(node, operands) else self.operation)(node.func, operands)
 
     def _needs_care(self, node: Basic, operands: tuple[Node, ...]) -> bool:
-        """Whether SymPy has not brought it into the form that it has here."""
-        if type(node) is Mul and not self.operands[operands[0]]:
+        """Whether SymPy has not brought it into the form that it has here: what a name stands for it has not seen."""
+        if type(node) is Mul or (type(node) is Add and len(set(operands)) < len(operands)):
             return True
         if self._constants.keys().isdisjoint(operands):
             return False

@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
-from sympy import Mul
+from sympy import Add, Mul
 
 from codegen.ir.formulas import Formulas
 from codegen.ir.graph import Graph
@@ -149,7 +149,7 @@ def _rebuilt(nodes: Nodes, order: Iterable[Node], chosen: Chosen) -> tuple[Nodes
             inside = pairs[-stack[-1] - 1]
             waiting = [part for part in inside if part < 0 and part not in joined]
             if not waiting:
-                joined[stack.pop()] = new.operation(Mul, tuple([joined[p] if p < 0 else found[p] for p in inside]))
+                joined[stack.pop()] = new.product([joined[p] if p < 0 else found[p] for p in inside])
             stack += waiting
         return joined[name]
 
@@ -157,10 +157,11 @@ def _rebuilt(nodes: Nodes, order: Iterable[Node], chosen: Chosen) -> tuple[Nodes
         head, operands = nodes.heads[node], nodes.operands[node]
         assert isinstance(head, type)
         if node not in own:
-            return new.operation(head, given)
+            # x·y·z and (x·y)·z have become one.
+            return (new.made if head in (Add, Mul) else new.operation)(head, given)
         left = products[node]
         kept = [now for o, now in zip(operands, given) if o in left or not _is_multiplied(nodes, o)]
         names = [joined[part] if part in joined else join(part, found) for part in sorted(left) if part < 0]
-        return names[0] if not kept and len(names) == 1 else new.operation(Mul, (*kept, *names))
+        return new.product((*kept, *names))
 
     return new, nodes.rebuilt(order, own, made)

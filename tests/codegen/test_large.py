@@ -263,18 +263,21 @@ def test_sums_of_two_are_computed_once_and_lose_no_accuracy() -> None:
 
 
 def drawn_sums(seed: int) -> Graph:
-    """Sums of few terms over and over: numbers of both signs, alone and before others, squares, products."""
+    """Sums of few terms over and over: numbers of both signs, alone and before others, squares, products, names."""
     draw = random.Random(seed)
     u = IndexedBase("u", shape=(3,), real=True)
+    named = {"p": u[0] * u[1], "q": -2 * u[0] * u[2], "r": 3 * u[2] + u[0] * u[1] * u[2]}
+    p, q, r = (Symbol(name, real=True) for name in named)
     parts = [*(u[n] for n in range(3)), u[0] * u[1], u[1] ** 2, 1 / u[2], Integer(1), Rational(1, 3)]
+    parts += [p, p * u[2], u[0] * u[1] * u[2], q * p * u[1], q**3 / u[0], r * q]
 
     def total(others: Sequence[Expr]) -> Expr:
         terms = [draw.choice([1, 1, -1, 2, -3]) * draw.choice([1, *others]) * part for part in draw.sample(parts, 4)]
         return sympy.Add(*terms)
 
-    entries: dict[Any, Any] = {}
+    entries: dict[Any, Any] = {**named}
     for n in range(40):
-        entries[f"t{n}"] = total([u[0], u[2]]) * total([]) ** draw.choice([1, 2]) + draw.choice([-1, 0, 2])
+        entries[f"t{n}"] = total([u[0], u[2], p]) * total([]) ** draw.choice([1, 2]) + draw.choice([-1, 0, 2])
     return from_expressions(entries, [u])
 
 
@@ -302,6 +305,21 @@ def test_what_is_shared_has_exactly_the_value_it_had(seed: int) -> None:
         changed = change(graph)
         assert count_nodes(changed).total() < count_nodes(graph).total()
         assert in_fractions(changed) == before
+
+
+def test_terms_that_pairs_make_equal_are_added_up() -> None:
+    """x·y·z and p·z of p = x·y are one term, two times, in a sum that has y + p·z in common with others."""
+    p = Symbol("p", real=True)
+    entries = {"p": a * b, "f": p * y + a * b * y + x + 3, "g": p * y + x + b, "h": p * y + x - b**2}
+    graph = filled(entries, [a, b])
+    assert compile(factored(graph), cache=False)(2.0, 3.0, 5.0, 7.0)[:4] == (35.0, 215.0, 114.0, 58.0)
+
+
+def test_numbers_of_entries_are_numbers_in_front_of_what_they_are_factors_of() -> None:
+    """As in products by a Hessian, whose parts are entries with numbers."""
+    p = Symbol("A", real=True)
+    found = compile(filled({"A": -3 * y, "f": p * x * z / (x**2 + y**2)}, [z]), cache=False)(2.0, 3.0, 5.0)
+    assert found[:2] == pytest.approx((-9, -90 / 13), rel=1e-15)
 
 
 def test_sums_beside_functions_that_are_formulas_stay_as_they_are() -> None:
