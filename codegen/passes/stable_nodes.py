@@ -76,7 +76,7 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     """
     nodes, new = formulas.nodes, formulas.nodes.copy()
     order = nodes.reached(list(formulas.assigned.values()))
-    own = plain_forms(nodes, order)
+    own = set(plain_forms(nodes, order))
     if all(_plain_form(new, node) == node for node in own):
         return formulas
     new = nodes.copy()
@@ -84,9 +84,10 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
         head = nodes.heads[node]
         assert isinstance(head, type)
-        return _plain_form(new, new.made(head, given) if given != nodes.operands[node] else node)
+        now = new.made(head, given) if given != nodes.operands[node] else node
+        return _plain_form(new, now) if node in own else now
 
-    found = nodes.rebuilt(order.tolist(), set(own), made)
+    found = nodes.rebuilt(order.tolist(), own, made)
     return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 
