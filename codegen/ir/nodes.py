@@ -7,7 +7,7 @@ nodes are equal if their numbers are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import Any, TypeAlias
@@ -76,6 +76,11 @@ class Edges:
         found: np.ndarray = self.operands[places + np.arange(len(places))]
         return found
 
+    def numbered(self, some: np.ndarray, numbers: np.ndarray) -> Edges:
+        """Those of some nodes, operands by other numbers."""
+        columns = (column[some] for column in (self.constant, self.exponents, self.divides))
+        return Edges(self.heads[some], self.lengths[some], numbers[self.operands_of(some)], *columns)
+
 
 class Nodes:
     """A table of operations, to which only is added.
@@ -111,17 +116,57 @@ class Nodes:
         for constant in (S.Zero, S.One, S.NegativeOne):
             self.leaf(constant)
 
+    @staticmethod
+    def of_edges(heads: Iterable[Head], edges: Edges) -> Nodes:
+        """The table of these arrays, of which the first nodes are 0, 1 and −1."""
+        new = object.__new__(Nodes)
+        new.heads, new.operands, new._edges = list(heads), _tuples(edges.lengths, edges.operands), edges
+        new.zero, new.one, new.minus_one = range(3)
+        new._read, new._held, new._below = {}, [], {}
+        new._constants = {n: new.heads[n] for n in np.flatnonzero(edges.constant).tolist()}
+        new._parts = {n: (value, new.one) for n, value in new._constants.items()}
+        new._powers = {}
+        for node in np.flatnonzero(edges.has(Mul) & (edges.lengths == 2) & edges.constant[edges.first]).tolist():
+            number, rest = new.operands[node]
+            new._parts[node] = new._constants[number], rest
+        for node in np.flatnonzero(edges.has(Pow)).tolist():
+            base, power = new.operands[node]
+            if isinstance(exponent := new.heads[power], _EXACT):
+                new._powers[node] = base, exponent
+        return new
+
     def copy(self) -> Nodes:
         """A table of its own with the same nodes."""
         new = object.__new__(Nodes)
-        new.heads, new.operands, new._found = self.heads.copy(), self.operands.copy(), self._found.copy()
-        new._sums, new._products = self._sums.copy(), self._products.copy()
-        new._integers, new._constants = self._integers.copy(), self._constants.copy()
-        new._parts, new._powers = self._parts.copy(), self._powers.copy()
-        new._read, new._held, new._below = self._read.copy(), self._held.copy(), self._below.copy()
-        new._edges = self._edges
-        new.zero, new.one, new.minus_one = self.zero, self.one, self.minus_one
+        new.__dict__.update({n: v.copy() if isinstance(v, (dict, list)) else v for n, v in self.__dict__.items()})
         return new
+
+    def __getattr__(self, name: str) -> Any:
+        """What finds nodes, of a table of arrays first when it is asked for."""
+        edges = self.edges if name in ("_sums", "_products", "_found", "_integers") else None
+        if edges is None:
+            raise AttributeError(name)
+        is_sum, is_product = edges.has(Add), edges.has(Mul)
+        if name in ("_sums", "_products"):
+            alike = np.flatnonzero(is_sum if name == "_sums" else is_product)
+            lengths, count = edges.lengths[alike], len(self)
+            operands = np.sort(np.repeat(np.arange(len(alike)), lengths) * count + edges.operands_of(alike)) % count
+            return self.__dict__.setdefault(name, dict(zip(_tuples(lengths, operands), alike.tolist())))
+        self._found, self._integers = {}, {}
+        for node in np.flatnonzero(~(is_sum | is_product)).tolist():
+            table, key = self._place(self.heads[node], self.operands[node])
+            table[key] = node
+        return self.__dict__[name]
+
+    def _place(self, head: Head, operands: tuple[Node, ...]) -> tuple[dict[Any, Node], Any]:
+        """The dictionary in which a node is found, and its key."""
+        if isinstance(head, Integer):
+            return self._integers, head.p
+        if isinstance(head, Basic):
+            return self._found, head._mpf_ if isinstance(head, Float) else head  # SymPy hashes numbers in Python.
+        if head is Add or head is Mul:
+            return self._sums if head is Add else self._products, tuple(sorted(operands))
+        return self._found, (head, *operands)
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -130,9 +175,7 @@ class Nodes:
 
     def leaf(self, given: Basic) -> Node:
         """A reference, a symbol or a constant."""
-        # SymPy hashes numbers in Python.
-        key = given._mpf_ if isinstance(given, Float) else given
-        table, key = (self._integers, given.p) if isinstance(given, Integer) else (self._found, key)
+        table, key = self._place(given, ())
         found = table.get(key)
         if found is None:
             found = table[key] = len(self.heads)
@@ -450,21 +493,84 @@ class Nodes:
         old = (known.heads, known.lengths, known.operands, known.constant, known.exponents, known.divides)
         return Edges(*(np.concatenate(columns) for columns in zip(old, new)))
 
-    def rebuilt(self, order: Iterable[Node], own: Container[Node], made: Made) -> list[Node]:
-        """By node what it becomes, where some become others: what does not depend on these stays as it is.
+    # --- forms that take the place of others ----------------------------------------------------------------------
 
-        ``made`` gives the new node of one that is in ``own``, or has new operands.
+    def rebuilt(self, roots: Sequence[Node], own: Container[Node], made: Made) -> tuple[Nodes, dict[Node, Node]]:
+        """A table of what roots are computed from where some nodes become others, and the numbers of roots there.
+
+        ``made`` adds to this table and gives the new node of one that is in ``own``. A new operation takes the place of
+        the old one, and nothing above it changes. A number, a multiple, a power and what was there before may allow to
+        simplify what has it: that is made again, too, by its operands as they are now. So is what has a node that
+        others took as it was before it could change.
         """
-        found = list(range(len(self)))
+        count, found = len(self), list(range(len(self)))
         moved: set[Node] = set()
-        operands_of, are_there = self.operands, moved.isdisjoint
-        for node in order:
+        taken: set[Node] = set()
+        forms: dict[Node, Node] = {}
+        order, operands_of, are_there = self.reached(roots), self.operands, moved.isdisjoint
+        self._edges = self.edges  # of nodes as they are: those that are added come behind
+        for node in order.tolist():
             if node in own or not are_there(operands_of[node]):
+                length = len(self)
                 new = made(node, tuple([found[operand] for operand in operands_of[node]]), found)
-                if new != node:
+                stack = [new, *chain.from_iterable(operands_of[length:])] if new != node else []
+                while stack:
+                    if node <= (part := stack.pop()) < count and part not in taken:
+                        taken.add(part)
+                        stack += operands_of[part]
+                if new == node:
+                    continue
+                forms[node] = new
+                if node in taken or new < length or not self._takes_place(new, node):
                     found[node] = new
                     moved.add(node)
-        return found
+        if not forms:
+            return self, {root: root for root in roots}
+        table, numbers = self._sorted(order, forms, taken)
+        return table, {root: int(numbers[found[root]]) for root in roots}
+
+    def _takes_place(self, new: Node, node: Node) -> bool:
+        """Let a node become a new operation, if none that has it need be simplified."""
+        if new in self._parts or new in self._powers:
+            return False
+        self.heads[node], self.operands[node] = self.heads[new], self.operands[new]
+        self._parts.pop(node, None)
+        self._powers.pop(node, None)
+        table, key = self._place(self.heads[new], self.operands[new])
+        table[key] = node
+        return True
+
+    def _sorted(
+        self, order: np.ndarray, forms: Mapping[Node, Node], taken: Container[Node]
+    ) -> tuple[Nodes, np.ndarray]:
+        """The table of some nodes, of which some have other forms, and the numbers there."""
+        form, kept = np.arange(len(self)), np.zeros(len(self), bool)
+        replaced = {node: new for node, new in forms.items() if node not in taken}
+        form[[*replaced]] = [*replaced.values()]
+        while (form[form] != form).any():
+            form = form[form]
+        kept[order] = kept[[self.zero, self.one, self.minus_one]] = True
+        before: list[Node] = []
+        early: dict[Node, None] = {}
+        for node, new in forms.items():
+            # What it is now stands before what has it, and is not there if it was made, or if it comes later.
+            stack = [~new]
+            while stack:
+                part = stack.pop()
+                if part >= 0:
+                    early[part] = None
+                    before.append(node)
+                elif (part := int(form[~part])) not in early and not (part < node and kept[part]):
+                    stack.append(part)
+                    stack += [~operand for operand in self.operands[part]]
+        kept[[*replaced, *early]] = False
+        rows = np.flatnonzero(kept)
+        rows = np.insert(rows, np.searchsorted(rows, before), [*early])
+        numbers = np.zeros(len(self), np.int64)
+        numbers[rows] = np.arange(len(rows))
+        numbers = numbers[form]
+        heads = map(self.heads.__getitem__, rows.tolist())
+        return Nodes.of_edges(heads, self.edges.numbered(rows, numbers)), numbers
 
     def magnitudes(self, constants: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Of constants, those of one magnitude by the same number, and whether each is negative."""
@@ -493,6 +599,18 @@ class Nodes:
 def _last(numbers: dict[Node, Any], first: Node) -> Iterator[Node]:
     """The keys from some number on, which are in order."""
     return takewhile(first.__le__, reversed(numbers))
+
+
+def _tuples(lengths: np.ndarray, operands: np.ndarray) -> list[tuple[Node, ...]]:
+    """Operands that stand one after the other, by node."""
+    found = np.empty(len(lengths), object)
+    found.fill(())
+    starts, order = np.cumsum(lengths) - lengths, np.argsort(lengths, kind="stable")
+    for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+        if len(alike) and (length := int(lengths[alike[0]])):
+            columns = operands[starts[alike, None] + np.arange(length)]
+            found[alike] = np.fromiter(zip(*[iter(columns.ravel().tolist())] * length), object, len(alike))
+    return found.tolist()
 
 
 Pattern: TypeAlias = "tuple[tuple[Head | int, tuple[int, ...]], ...]"

@@ -6,7 +6,7 @@ one that most products have. Of the instructions of the benchmark's Jacobians it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import combinations
 from typing import TypeAlias
@@ -41,8 +41,8 @@ def paired(graph: Graph) -> Graph:
     assert formulas is not None
     outputs = set(graph.outputs)
     wanted = {cell: node for cell, node in formulas.assigned.items() if cell.name in outputs}
-    order = formulas.nodes.below(list(wanted.values()))
-    nodes, found = _rebuilt(formulas.nodes, order, _chosen(formulas.nodes, order))
+    roots = list(dict.fromkeys(wanted.values()))
+    nodes, found = _rebuilt(formulas.nodes, roots, _chosen(formulas.nodes, formulas.nodes.reached(roots)))
     assigned = {cell: found[node] for cell, node in wanted.items()}
     return Graph.of_formulas(
         graph.inputs, Formulas(nodes, formulas.variables, assigned, stable=formulas.stable), graph.outputs
@@ -52,7 +52,7 @@ def paired(graph: Graph) -> Graph:
 class _Products:
     """The factors of products that have a pair in common with another one, of which pairs become one."""
 
-    def __init__(self, nodes: Nodes, order: Sequence[Node]) -> None:
+    def __init__(self, nodes: Nodes, order: np.ndarray) -> None:
         self.factors: dict[Node, set[Node]] = {}
         self.with_pair: dict[Pair, set[Node]] = {}
         for node in _with_common_pair(nodes, order):
@@ -90,13 +90,13 @@ class _Products:
                 heappush(self.heap, (-len(self.with_pair[new]), new))
 
 
-def _with_common_pair(nodes: Nodes, order: Sequence[Node]) -> Sequence[Node]:
+def _with_common_pair(nodes: Nodes, order: np.ndarray) -> Sequence[Node]:
     """The products two factors of which another product has, too."""
     edges, chosen = nodes.edges, np.zeros(len(nodes), bool)
-    chosen[list(order)] = True
+    chosen[order] = True
     chosen &= edges.has(Mul)
     kept = chosen[edges.readers] & ~edges.constant[edges.operands] & ~edges.divides[edges.operands]
-    products, factors = np.divmod(np.unique(edges.readers[kept] * len(nodes) + edges.operands[kept]), len(nodes))
+    products, factors = np.divmod(np.sort(edges.readers[kept] * len(nodes) + edges.operands[kept]), len(nodes))
     _, starts, counts = np.unique(products, return_index=True, return_counts=True)
     pairs: list[np.ndarray] = []
     owners: list[np.ndarray] = []
@@ -124,7 +124,7 @@ Chosen: TypeAlias = "tuple[Sequence[Pair], Mapping[Node, set[Node]]]"
 """Pairs, of which the first is called −1, the next −2, …, and the factors that products have with them."""
 
 
-def _chosen(nodes: Nodes, order: Sequence[Node]) -> Chosen:
+def _chosen(nodes: Nodes, order: np.ndarray) -> Chosen:
     products = _Products(nodes, order)
     pairs: list[Pair] = []
     while (pair := products.most_frequent()) is not None:
@@ -133,11 +133,11 @@ def _chosen(nodes: Nodes, order: Sequence[Node]) -> Chosen:
     return pairs, products.factors
 
 
-def _rebuilt(nodes: Nodes, order: Iterable[Node], chosen: Chosen) -> tuple[Nodes, Sequence[Node]]:
-    """A table with these pairs; by the nodes of the old one, those of the same value."""
+def _rebuilt(nodes: Nodes, roots: Sequence[Node], chosen: Chosen) -> tuple[Nodes, Mapping[Node, Node]]:
+    """A table with these pairs; by root the node of its value."""
     pairs, products = chosen
     if not pairs:
-        return nodes, range(len(nodes))
+        return nodes, {root: root for root in roots}
     new = nodes.copy()
     own = {node for node, left in products.items() if min(left) < 0}
     joined: dict[Node, Node] = {}
@@ -164,4 +164,4 @@ def _rebuilt(nodes: Nodes, order: Iterable[Node], chosen: Chosen) -> tuple[Nodes
         names = [joined[part] if part in joined else join(part, found) for part in sorted(left) if part < 0]
         return new.product((*kept, *names))
 
-    return new, nodes.rebuilt(order, own, made)
+    return new.rebuilt(roots, own, made)

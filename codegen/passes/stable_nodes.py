@@ -54,7 +54,8 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     """
     formulas = _with_plain_forms(formulas)
     nodes = formulas.nodes
-    order = nodes.below(list(formulas.assigned.values()))
+    roots = list(dict.fromkeys(formulas.assigned.values()))
+    order = nodes.below(roots)
     some = unsettled(nodes, order)
     if not some:
         return replace(formulas, stable=True)
@@ -64,7 +65,7 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     stable = stable_equations(part.equations, [part.names[node].name for node in ends], part.outputs, names)
     if len(stable) == len(part.equations) and all(new is old for new, old in zip(stable, part.equations)):
         return replace(formulas, stable=True)
-    new, found = _replaced(nodes, order, part, {e.target: e.body for e in stable})
+    new, found = _replaced(nodes, roots, part, {e.target: e.body for e in stable})
     return replace(formulas, nodes=new, assigned={c: found[n] for c, n in formulas.assigned.items()}, stable=True)
 
 
@@ -75,8 +76,8 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
     where an exponent has an exponential itself, x/(x² + y²) and log(1 + x² + y²).
     """
     nodes, new = formulas.nodes, formulas.nodes.copy()
-    order = nodes.reached(list(formulas.assigned.values()))
-    own = set(plain_forms(nodes, order))
+    roots = list(dict.fromkeys(formulas.assigned.values()))
+    own = set(plain_forms(nodes, nodes.reached(roots)))
     if all(_plain_form(new, node) == node for node in own):
         return formulas
     new = nodes.copy()
@@ -87,8 +88,8 @@ def _with_plain_forms(formulas: Formulas) -> Formulas:
         now = new.made(head, given) if given != nodes.operands[node] else node
         return _plain_form(new, now) if node in own else now
 
-    found = nodes.rebuilt(order.tolist(), own, made)
-    return replace(formulas, nodes=new, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
+    plain, found = new.rebuilt(roots, own, made)
+    return replace(formulas, nodes=plain, assigned={cell: found[node] for cell, node in formulas.assigned.items()})
 
 
 def _plain_form(nodes: Nodes, node: Node) -> Node:
@@ -214,9 +215,9 @@ def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part
 
 
 def _replaced(
-    nodes: Nodes, order: Iterable[Node], part: _Part, bodies: Mapping[Expr, Expr]
-) -> tuple[Nodes, Sequence[Node]]:
-    """A table with other formulas for a part of another one; by its nodes, those of the same value."""
+    nodes: Nodes, roots: Sequence[Node], part: _Part, bodies: Mapping[Expr, Expr]
+) -> tuple[Nodes, Mapping[Node, Node]]:
+    """A table with other formulas for a part of another one; by root the node of its value."""
     new = nodes.copy()
 
     def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
@@ -229,7 +230,7 @@ def _replaced(
             new.name(name, now)
         return now
 
-    return new, nodes.rebuilt(order, part.inside.union(part.names), made)
+    return new.rebuilt(roots, part.inside.union(part.names), made)
 
 
 def _read(nodes: Nodes, target: Expr, bodies: Mapping[Expr, Expr]) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -54,10 +54,10 @@ def heads(graph: Graph) -> set[type[Basic]]:
     return formulas.nodes.operations(formulas.roots(graph.outputs))
 
 
-def _written_out(nodes: Nodes, roots: list[Node], composites: Collection[int]) -> tuple[Nodes, Sequence[Node]]:
-    """A table without some functions, which have these identities; by the nodes of the old one, those of the value."""
+def _written_out(nodes: Nodes, roots: list[Node], composites: Collection[int]) -> tuple[Nodes, Mapping[Node, Node]]:
+    """A table without some functions, which have these identities; by root the node of its value."""
     if not composites:
-        return nodes, range(len(nodes))
+        return nodes, {root: root for root in roots}
     new, order = nodes.copy(), nodes.reached(roots)
     own = set(order[np.isin(nodes.edges.heads[order], [*composites])].tolist())
 
@@ -70,7 +70,7 @@ def _written_out(nodes: Nodes, roots: list[Node], composites: Collection[int]) -
         varying = [operand for operand, value in zip(given, constants) if value is None]
         return new.filled(_formula(head, constants), varying)
 
-    return new, nodes.rebuilt(order.tolist(), own, made)
+    return new.rebuilt(roots, own, made)
 
 
 @lru_cache(maxsize=1024)

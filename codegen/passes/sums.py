@@ -58,11 +58,11 @@ def factored(graph: Graph) -> Graph:
     nodes, roots = formulas.nodes, list(dict.fromkeys(wanted.values()))
     found = {root: root for root in roots}
     for _ in range(ROUNDS):
-        order = nodes.below(list(dict.fromkeys(found.values())))
-        chosen = _chosen(nodes, _Pairs(nodes, order))
+        now = list(dict.fromkeys(found.values()))
+        chosen = _chosen(nodes, _Pairs(nodes, nodes.reached(now)))
         if not chosen:
             break
-        nodes, new = _rebuilt(nodes, order, chosen)
+        nodes, new = _rebuilt(nodes, now, chosen)
         found = {root: new[node] for root, node in found.items()}
     assigned = {cell: found[node] for cell, node in wanted.items()}
     return Graph.of_formulas(
@@ -88,7 +88,7 @@ class _Found(NamedTuple):
 class _Pairs:
     """Pairs of terms, as arrays: the sum of two in each is that of another one, too."""
 
-    def __init__(self, nodes: Nodes, order: Sequence[Node]) -> None:
+    def __init__(self, nodes: Nodes, order: np.ndarray) -> None:
         self._terms(nodes, order)
         magnitudes, negative = nodes.magnitudes(self.numbers)
         _, groups = np.unique(self.sums * len(nodes) + self.factors, return_inverse=True)
@@ -110,10 +110,10 @@ class _Pairs:
             *(x[several], y[several], is_difference[several]),
         )
 
-    def _terms(self, nodes: Nodes, order: Sequence[Node]) -> None:
+    def _terms(self, nodes: Nodes, order: np.ndarray) -> None:
         """The terms of sums: a number, times a factor, times the rest, in all ways there are."""
         edges, inside = nodes.edges, np.zeros(len(nodes), bool)
-        inside[list(order)] = True
+        inside[order] = True
         operands, starts = np.append(edges.operands, [0, 0]), np.cumsum(edges.lengths) - edges.lengths
         left, right = operands[starts], operands[starts + 1]
         of_two = edges.has(Mul) & (edges.lengths == 2)
@@ -173,9 +173,9 @@ def _cost(nodes: Nodes, free: Sequence[_Found]) -> int:
 
 
 def _rebuilt(
-    nodes: Nodes, order: Sequence[Node], chosen: Mapping[Node, Sequence[_Found]]
-) -> tuple[Nodes, Sequence[Node]]:
-    """A table with these sums; by the nodes of the old one, those of the same value."""
+    nodes: Nodes, roots: Sequence[Node], chosen: Mapping[Node, Sequence[_Found]]
+) -> tuple[Nodes, Mapping[Node, Node]]:
+    """A table with these sums; by root the node of its value."""
     new = nodes.copy()
 
     def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
@@ -195,4 +195,4 @@ def _rebuilt(
         terms = [joined.get(operand, now) for operand, now in zip(nodes.operands[node], given)]
         return new.total([term for term in terms if term is not None])
 
-    return new, nodes.rebuilt(order, chosen, made)
+    return new.rebuilt(roots, chosen, made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import pairwise
 from typing import get_args
 
@@ -331,12 +332,12 @@ SHAPES = (
 )
 
 
-def _random_table(seed: int) -> tuple[Nodes, list[int]]:
+def _random_table(seed: int, shapes: Sequence[Expr] = SHAPES, count: int = 150) -> tuple[Nodes, list[int]]:
     """Sums, products, quotients and functions of each other, many of them as rules for stable forms look for them."""
     draw, nodes = random.Random(seed), Nodes()
     found = [nodes.read(symbol) for symbol in symbols("x:4", real=True)]
-    for _ in range(150):
-        made = nodes.filled(pattern(draw.choice(SHAPES), [x, y, z]), [draw.choice(found[-25:]) for _ in "xyz"])
+    for _ in range(count):
+        made = nodes.filled(pattern(draw.choice(shapes), [x, y, z]), [draw.choice(found[-25:]) for _ in "xyz"])
         if nodes.constant(made) is None:
             found.append(made)
     return nodes, found
@@ -415,6 +416,50 @@ def test_only_what_depends_on_a_change_is_made_again() -> None:
         asked.append(node)
         return nodes.read(x) if node == old else nodes.made(nodes.heads[node], given)  # type: ignore[arg-type]
 
-    found = nodes.rebuilt(nodes.below([a, b, c]), {old}, made)
-    assert [nodes.written(found[node]) for node in (a, b, c)] == [x + y, sin(y) + x, cos(x + y) * (sin(y) + x)]
-    assert set(asked) == {old, a, nodes.read(cos(sin(x) + y)), c}
+    table, found = nodes.rebuilt([a, b, c], {old}, made)
+    assert [table.written(found[node]) for node in (a, b, c)] == [x + y, sin(y) + x, cos(x + y) * (sin(y) + x)]
+    assert asked == [old, a]
+
+
+SAME = log1p(expm1(x))
+OTHERWISE: tuple[Expr, ...] = (SAME, 2 * SAME.subs(x, x / 2), 1 / SAME.subs(x, 1 / x))
+"""What has the value of x: an operation, a multiple, a power."""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rebuilt_tables_have_the_same_values_in_other_forms(seed: int) -> None:
+    draw = random.Random(seed)
+    nodes, roots = _random_table(seed, (x + 2 * y - 1, x * y * sin(z), cos(x) * y / (2 + z**2), tanh(x - y)), 30)
+    order = [node for node in nodes.below(roots) if nodes.operands[node] and nodes.constant(node) is None]
+    shapes = {node: pattern(draw.choice(OTHERWISE), [x]) for node in draw.sample(order, 20)}
+    for node in [*shapes][::3]:
+        nodes.filled(shapes[node], [node])  # what a node becomes may be there, and above it
+    expected = _evaluated(nodes)
+    new = nodes.copy()
+
+    def made(node: int, given: tuple[int, ...], found: Sequence[int]) -> int:
+        head = nodes.heads[node]
+        assert isinstance(head, type)
+        if node not in shapes:
+            return new.made(head, given)
+        first = new.filled(shapes[node], [given[0] if node % 2 else node])
+        return new.made(head, (first, *given[1:])) if node % 2 else first
+
+    table, found = new.rebuilt(roots, shapes.keys(), made)
+    values = _evaluated(table)
+    assert [values[found[root]] for root in roots] == pytest.approx([expected[root] for root in roots], rel=1e-9)
+    assert all(operand < node for node, operands in enumerate(table.operands) for operand in operands)
+    for node, (head, operands) in enumerate(zip(table.heads, table.operands)):
+        assert (table.operation(head, operands) if isinstance(head, type) else table.leaf(head)) == node
+    known, afresh = table.edges, table._extended(None)
+    assert all(np.array_equal(getattr(known, field.name), getattr(afresh, field.name)) for field in fields(known))
+
+
+def _evaluated(nodes: Nodes) -> list[float]:
+    found: list[Expr] = []
+    for head, operands in zip(nodes.heads, nodes.operands):
+        made = head(*[found[operand] for operand in operands]) if isinstance(head, type) else head
+        found.append(
+            sympy.N(made.subs({symbol: Rational(n + 3, 7) for n, symbol in enumerate(symbols("x:4", real=True))}), 40)
+        )
+    return [float(value) for value in found]
