@@ -325,7 +325,8 @@ def ordered(code: Code, results: Sequence[Value], width: int) -> list[Group]:
     """The instructions that results take, each after what it needs, calls of one function up to ``width`` at once.
 
     Before the calls of one level stands what they take and nothing else: all calls whose arguments need no other call
-    that has not been made are of one level. Leaves stand there only where they are results.
+    that has not been made are of one level. Leaves stand there only where they are results, and first: of these many
+    elements often are one number.
     """
     kinds, taken = code.kinds, code.taken
     alive = _alive(code, results)
@@ -357,6 +358,7 @@ def ordered(code: Code, results: Sequence[Value], width: int) -> list[Group]:
                 else:
                     found.append((number,))
 
+    make(number for number in results if kinds[number] in LEAVES)
     for _, group in sorted(calls.items(), key=lambda item: item[0][0]):
         for start in range(0, len(group), width):
             part = tuple(group[start : start + width])

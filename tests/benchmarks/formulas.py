@@ -37,7 +37,7 @@ class Formula:
     entries: Callable[[], Entries]
     """The formulas and their inputs: SymPy's own work, which is done once and not timed."""
     kind: str
-    """``gradient``, ``jacobian``, ``hessian`` or ``sparse_jacobian``."""
+    """``gradient``, ``jacobian``, ``hessian`` or ``sparse_jacobian``; ``values`` are the formulas themselves."""
     of: str | Sequence[str]
     wrt: Sequence[str] = ()
     """All inputs if there is none."""
@@ -54,6 +54,8 @@ class Formula:
         """The graph of the derivative."""
         import codegen
 
+        if self.kind == "values":
+            return graph
         derived = getattr(codegen, self.kind)(graph, self.of, list(self.wrt) or None)
         return getattr(derived, "graph", derived)
 
@@ -326,6 +328,8 @@ CASES: Mapping[str, Formula] = {
         f"mass action {n}/{m}": Formula(partial(mass_action, n, m), "jacobian", "f", ["c"])
         for n, m in ((10, 25), (20, 60), (40, 200))
     },
+    "mechanism 200/2000": Formula(partial(mass_action, 200, 2000), "values", "f", is_plain=False),
+    "mechanism 200/2000 jacobian": Formula(partial(mass_action, 200, 2000), "jacobian", "f", ["c"], is_plain=False),
     **{f"arm {n}": Formula(partial(arm, n), "jacobian", "r", ["q", "u"]) for n in (3, 5, 6)},
     **{f"dynamics {n}": Formula(partial(dynamics, n), "jacobian", "a", ["q", "u"], is_plain=False) for n in (3, 6)},
     "watson 12 gradient": Formula(watson, "gradient", "e"),
@@ -351,6 +355,8 @@ class Row:
     compile: float
     stages: Mapping[str, float]
     call: float
+    code: int | None
+    """Bytes of machine code of ours, its constants included."""
     how: str
     others: Mapping[str, str] = field(default_factory=dict)
     """Of each peer the seconds and the microseconds of a call, or why there are none."""
@@ -361,8 +367,9 @@ class Row:
 
     def __str__(self) -> str:
         stages = " ".join(f"{self.stages.get(name, 0.0):8.2f}" for name in STAGES)
+        code = "–" if self.code is None else f"{self.code / 1000:.0f}"
         total = f"{self.read:8.2f} {self.derive:8.2f} {self.compile:8.2f}"
-        return f"{self.name:24} {self.operations:9,} {total} {stages} {self.call * 1e6:10.2f}  {self.how}"
+        return f"{self.name:24} {self.operations:9,} {total} {stages} {self.call * 1e6:10.2f} {code:>8}  {self.how}"
 
     def cells(self) -> dict[str, str]:
         """A row of the table: seconds until the first call, and microseconds of a call."""
@@ -372,7 +379,7 @@ class Row:
 
 HEAD = (
     f"{'seconds':24} {'nodes':>9} {'read':>8} {'derive':>8} {'compile':>8} "
-    f"{' '.join(f'{s:>8}' for s in STAGES)} {'call/µs':>10}"
+    f"{' '.join(f'{s:>8}' for s in STAGES)} {'call/µs':>10} {'code/kB':>8}"
 )
 
 
@@ -416,7 +423,7 @@ def measured(name: str, formula: Formula, tier: Any, peers: Sequence[str]) -> Ro
     report = function.report
     how = f"{report.schedule}, {report.emitter}"
     size = len(graph.equations if graph.formulas is None else graph.formulas.nodes)
-    row = Row(name, size, read, derive, compile_, report.stages, call_time(call), how)
+    row = Row(name, size, read, derive, compile_, report.stages, call_time(call), code_size(report), how)
     if not formula.is_plain or not isinstance(formula.of, str):
         return row
     values = dict(zip([slot.name for slot in layout.arguments], arguments))
@@ -424,6 +431,12 @@ def measured(name: str, formula: Formula, tier: Any, peers: Sequence[str]) -> Ro
     wrt = formula.wrt or list(values)
     system = formula_peers.System(entries, formula.kind, formula.of, values, wrt, size)
     return replace(row, others={peer: beside(peer, system, flat(formula, call())) for peer in peers})
+
+
+def code_size(report: Any) -> int | None:
+    """The bytes of a line in machine code of ours."""
+    straight = report.compilation.straight
+    return None if straight is None or straight.assembly is None else len(straight.assembly.write(0))
 
 
 def flat(formula: Formula, results: Sequence[Any]) -> np.ndarray:

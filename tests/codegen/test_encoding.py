@@ -48,6 +48,8 @@ TEXTS = {
     "lane": "vinsertps ${last}, {operand}, {first}, {target}",
     "half": "vinsertf128 ${last}, {operand}, {first:y}, {target:y}",
     "quarters": "vinsertf64x4 ${last}, {operand:y}, {first:z}, {target:z}",
+    "broadcast 32": "vbroadcasts{d} {operand}, {target:y}",
+    "broadcast 64": "vbroadcasts{d} {operand}, {target:z}",
     "store 32": "vmovups {target:y}, {operand}",
     "store 64": "vmovups {target:z}, {operand}",
     "word": "movq {operand}, %{general}",
@@ -138,8 +140,10 @@ def rows(dtype: Dtype, registers: Sequence[int]) -> Iterator[int]:
         if len(registers) > len(low):
             yield 1 << LAST | other << OPERAND | target << FIRST | target | number["quarters"]
     for size in (32, 64) if len(registers) > len(low) else (32,):
-        for offset in (-128, -64, -32, 0, 40, 96, 1 << 12, 1 << 20):
-            yield memory(RBP, offset) << OPERAND | number[f"store {size}"]
+        for offset, target in product((-128, -64, -32, 0, 40, 96, 1 << 12, 1 << 20), registers):
+            yield memory(RBP, offset) << OPERAND | target | number[f"store {size}"]
+        for target, other in product(registers, repeat=2):
+            yield other << OPERAND | target | number[f"broadcast {size}"]
     for name, base in product(("word", "address"), (RAX, RBX, RBP, 12, 13)):
         for target, offset in product(range(16), (0, 8, 128, 1 << 20)):
             yield memory(base, offset) << OPERAND | target | number[name]

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 from sympy.core.basic import Basic
@@ -67,7 +68,7 @@ MASKED = frozenset({*PREDICATES, "select", "and", "or", "not"})
 """What there is of only the first 16 registers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Element:
     """A number in memory: what holds it (``words``, ``results``, or the number of an array), and bytes from there."""
 
@@ -126,7 +127,11 @@ class Assembly:
     def __init__(self, line: Line, layout: Layout, dtype: Dtype, target: Target) -> None:
         self.line, self.code, self.dtype = line, line.code, dtype
         self.item, self.lanes = ITEM[dtype], target.lanes(dtype)
+        self.vector = self.lanes * self.item
+        """The bytes of a register."""
         self.elements = _elements(line, layout, self.item)
+        self.runs = _runs(line, self.elements, self.lanes, self.item)
+        """Of values that are many results: where a register full of them is stored, and where one of them."""
         self.called: dict[str, Call] = {}
         """The functions that are called, by name."""
         self.numbers = numbers(dtype)
@@ -349,13 +354,16 @@ class Assembly:
 
     def finish(self, value: Value) -> None:
         """Store a new value that is a result."""
-        for number, cell in enumerate(self.line.stores[value]):
-            element = self.elements[cell]
-            self.rows.append(self.operand(element) << OPERAND | self.where[value] | self.stores)
-            if number == 0:
-                self.home[value] = element
-                self.clean[value] = CLEAN
-                self.needed[self.where[value]] += CLEAN
+        register, cells = self.where[value], self.line.stores[value]
+        several, single = self.runs.get(value, ((), [self.elements[cell] for cell in cells]))
+        if several:
+            self.put(f"broadcast {self.vector}", register, register)
+        for name, elements in ((f"store {self.vector}", several), ("store", single)):
+            for element in elements:
+                self.put(name, register, self.operand(element))
+        self.home[value] = self.elements[cells[0]]
+        self.clean[value] = CLEAN
+        self.needed[register] += CLEAN
         if self.next[value] == NEVER:
             self.used((value,))
 
@@ -469,7 +477,7 @@ class Assembly:
         start = self.blocks.pop() if self.blocks else self.room
         self.room = max(self.room, start + self.lanes)
         block = [start] * len(group)
-        self.put(f"store {self.lanes * self.item}", 0, self.slot(start))
+        self.put(f"store {self.vector}", 0, self.slot(start))
         for lane, value in enumerate(group):
             self.keep(value, start + lane)
             self.shared[start + lane] = block
@@ -499,7 +507,7 @@ class Assembly:
         ]
         for low, high in pairs:
             self.put("half", low, high, low, 1)
-        if self.lanes * self.item == 64:
+        if self.vector == 64:
             self.put("quarters", number, pairs[-1][0], number, 1)
 
 
@@ -522,6 +530,33 @@ def _reads(line: Line) -> tuple[list[int], list[int]]:
     after = np.empty(len(order), np.int64)
     after[order] = again[np.cumsum(is_new) - 1]
     return first.tolist(), after.tolist()
+
+
+Runs: TypeAlias = "tuple[Sequence[Element], Sequence[Element]]"
+
+
+def _runs(line: Line, elements: Mapping[Cell, Element], lanes: int, item: int) -> Mapping[Value, Runs]:
+    """Of values that are many results: where as many of them as there are lanes are stored at once, and where one is.
+
+    What a register covers besides is a result that is stored later.
+    """
+    many = {value for value, cells in line.stores.items() if len(cells) >= lanes}
+    if not many:
+        return {}
+    places = {value: place for place, group in enumerate(line.groups) for value in group if value in line.stores}
+    stored = {elements[cell]: places[value] for value, cells in line.stores.items() for cell in cells}
+    found: dict[Value, Runs] = {}
+    for value in many:
+        several: list[Element] = []
+        single: list[Element] = []
+        for first in sorted({elements[cell] for cell in line.stores[value]}):
+            if several and several[-1].base == first.base and first.offset < several[-1].offset + lanes * item:
+                continue
+            run = (Element(first.base, first.offset + n * item) for n in range(lanes))
+            is_free = all(stored.get(element, -1) >= places[value] for element in run)
+            (several if is_free else single).append(first)
+        found[value] = several, single
+    return found
 
 
 SIGNS: Mapping[Dtype, int] = {"float64": 1 << 63, "float32": 1 << 31}
