@@ -167,6 +167,8 @@ def _vectors(kernel: Kernel, lengths: _Lengths, tiles: int, native: int) -> floa
     each = prod(map(lengths.passes, kernel.sums))
     if kernel.kind is KernelKind.OVER_LANES:
         return rows * each * ceil(samples / native)
+    if kernel.kind is KernelKind.ALONG_ROWS:
+        return rows * samples * (ceil(each / native) + ACROSS / native)
     products = len(kernel.operands) // 2
     return rows * columns * (products * each * ceil(samples / native) + tiles * ACROSS / native)
 

@@ -92,6 +92,9 @@ class Store:
 class Serial:
     """One value after the other."""
 
+    counted: bool = True
+    """Whether by a loop, or with the body for each value."""
+
 
 @dataclass(frozen=True)
 class Vector:
@@ -218,6 +221,7 @@ class KernelKind(Enum):
     """
 
     OVER_LANES = "target[j, s] = Σ_k left[j, k]·right[k, s]"
+    ALONG_ROWS = "target[i, s] = Σ_k left[i, k]·right[s, k]"
     OVER_SAMPLES = "target[i, j] += Σ_s left[i, s]·right[s, j]"
     ACROSS_LANES = "target[i, j] += Σ_k,s (left[i, k, s]·right[j, k, s] + …)"
     TRANSPOSE = "target[j, s] = operand[s, j], or the other way round"

@@ -9,7 +9,7 @@ from sympy import Expr, tanh
 from codegen import Equation, Graph, Index, Reduction, Variable, gradient, optimise, sample_extent
 from codegen.numeric.evaluate import evaluate
 from codegen.schedule.program import KernelKind
-from codegen.schedule.tiled import COLUMNS, DEPTH, ROWS, TRANSPOSING, tile_graph
+from codegen.schedule.tiled import COLUMNS, DEPTH, LONG, ROWS, TRANSPOSING, tile_graph
 from codegen.walk import base_name, subscripts
 from tests.codegen.networks import mlp, outputs, random_values
 
@@ -49,12 +49,17 @@ def kinds(graph: Graph) -> list[KernelKind]:
     [
         (layer(DEPTH, 5), [KernelKind.TRANSPOSE, KernelKind.OVER_LANES]),
         (layer(DEPTH - 1, 5), [KernelKind.TRANSPOSE]),
+        (layer(LONG * 5, 5), [KernelKind.ALONG_ROWS]),
+        (layer(LONG * 5 - 1, 5), [KernelKind.TRANSPOSE, KernelKind.OVER_LANES]),
         (product(ROWS, COLUMNS), [KernelKind.TRANSPOSE] * 2 + [KernelKind.ACROSS_LANES]),
         (product(ROWS - 1, COLUMNS), [KernelKind.TRANSPOSE] * 2),
         (product(ROWS, COLUMNS - 1), [KernelKind.TRANSPOSE] * 2),
         (product(TRANSPOSING + 1, COLUMNS), [KernelKind.TRANSPOSE] * 3 + [KernelKind.OVER_SAMPLES]),
     ],
-    ids=["deep enough", "too short a sum", "large enough", "too few rows", "too few columns", "many rows"],
+    ids=[
+        *("deep enough", "too short a sum", "long rows", "too short rows"),
+        *("large enough", "too few rows", "too few columns", "many rows"),
+    ],
 )
 def test_sums_of_products_are_kernels_where_it_is_worth_it(graph: Graph, expected: list[KernelKind]) -> None:
     found = kinds(graph)

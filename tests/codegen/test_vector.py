@@ -43,6 +43,8 @@ Sizes = tuple[int, ...]
 SIZES: Sizes = (3, 17, 4)
 BLOCKED: Sizes = (13, 40, 11)
 """More rows than a block of accumulators has, and columns that do not fill a vector."""
+NARROWING: Sizes = (37, 5, 4)
+"""Rows so long that a product reads them as they lie, and that do not fill a vector."""
 
 
 @cache
@@ -85,7 +87,10 @@ def test_every_number_of_samples_fits(chosen: str, samples: int) -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "chosen"),
-    [*((SIZES, chosen) for chosen in ("unrolled", "loops", "tiled", "blas")), (BLOCKED, "loops"), (BLOCKED, "tiled")],
+    [
+        *((SIZES, chosen) for chosen in ("unrolled", "loops", "tiled", "blas")),
+        *((BLOCKED, "loops"), (BLOCKED, "tiled"), (NARROWING, "tiled")),
+    ],
 )
 @pytest.mark.parametrize("samples", [1, 5, 8, 13, 131])
 def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(sizes: Sizes, chosen: str, samples: int) -> None:
@@ -103,6 +108,15 @@ def test_nothing_beyond_the_ends_of_arrays_is_read_or_written(sizes: Sizes, chos
         assert np.isfinite(written).all()
         assert (written[:64] == 7.0).all()
         assert (written[-64:] == 7.0).all()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 5e-4)])
+@pytest.mark.parametrize("samples", [1, 9, 67])
+def test_rows_of_any_length_are_summed(dtype: str, tolerance: float, samples: int) -> None:
+    given = arguments(samples, NARROWING)
+    expected = compiled("loops", sizes=NARROWING)(*given)
+    found = compiled("tiled", dtype, NARROWING)(*(a.astype(dtype) if a.dtype == float else a for a in given))
+    assert distance([np.asarray(v, float) for v in found], [np.asarray(v) for v in expected]) <= tolerance
 
 
 @pytest.mark.parametrize("chosen", ["unrolled", "loops", "tiled", "blas"])

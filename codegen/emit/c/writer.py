@@ -388,10 +388,10 @@ class Writer(ValueWriter):
             return None
         (k,) = kernel.equation.reduced
         i, j = free if len(free) == 2 else (None, free[0])
-        across = kernel.kind is KernelKind.ACROSS_LANES
+        across = kernel.kind in (KernelKind.ACROSS_LANES, KernelKind.ALONG_ROWS)
         everything = tuple(index for index in (i, j, k) if index is not None)
         lines = []
-        if kernel.kind is KernelKind.OVER_LANES:
+        if not kernel.kind.adds:
             lines += self.zeros(target, [index for index in (i, j) if index is not None], scope)
         for left, right in zip(operands[::2], operands[1::2]):
             if not self.is_row(target, j) or not self.is_row(right, k if across else j):

@@ -85,6 +85,32 @@ def product_over_lanes(
                         part.store(total, builder.gep(place, [INT(v * part.width)]))
 
 
+def product_along_rows(
+    lanes: Lanes, target: Target, rows: int, terms: int, out: Array, operands: Sequence[Array], count: ir.Value
+) -> None:
+    """``out[i, s] = Σ_k left[i, k]·right[s, k]`` for ``count`` samples s, those beyond in the last block like the last.
+
+    Operands are contiguous along k, and out is along s. The lanes of a block of accumulators are added last.
+    """
+    left, right = operands
+    builder, across, rest = lanes.builder, min(SUMS, lanes.width), terms % lanes.width
+    end = builder.sub(count, INT(1))
+    with steps(builder, INT(0), count, across) as s:
+        samples = [_plus(builder, s, c) for c in range(across)]
+        inside = [builder.select(builder.icmp_signed("<", place, end), place, end) for place in samples]
+        rights = [_at(builder, right, place, INT(0)) for place in inside]
+        for down, i in _blocks(builder, rows, target.rows(across)):
+            totals = [_slot(lanes, lanes.real(0.0)) for _ in range(down * across)]
+            lefts = _rows(builder, left, down, i, INT(0))
+            with steps(builder, INT(0), INT(terms - rest), lanes.width) as k:
+                _add_products(lanes, totals, lefts, rights, k, None)
+            if rest:
+                _add_products(lanes, totals, lefts, rights, INT(terms - rest), INT(rest))
+            for r, place in enumerate(_rows(builder, out, down, i, s)):
+                row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
+                _store(lanes, lanes.sums(row), place, None if across == lanes.width else INT(across))
+
+
 def product_over_samples(
     lanes: Lanes, target: Target, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
 ) -> None:
@@ -167,12 +193,22 @@ def _add_products(
     start: ir.Value,
     limit: ir.Value | None,
 ) -> None:
-    """Add the product of every left row with every right one to the totals, for a vector of samples from ``start``."""
-    factors, others = ([_load(lanes, lanes.builder.gep(p, [start]), limit) for p in rows] for rows in (lefts, rights))
-    slots = iter(totals)
-    for factor in factors:
-        for other in others:
-            _add_product(lanes, next(slots), factor, other)
+    """Add the product of every left row with every right one to the totals, for a vector of samples from ``start``.
+
+    The vectors of the fewer rows are kept while one of the others after the other is loaded: 24 totals, three vectors
+    and another one have 28 of 32 registers.
+    """
+    few, many = (lefts, rights) if len(lefts) < len(rights) else (rights, lefts)
+    across = len(rights)
+
+    def loaded(row: ir.Value) -> ir.Value:
+        return _load(lanes, lanes.builder.gep(row, [start]), limit)
+
+    kept = list(map(loaded, few))
+    for m, other in enumerate(map(loaded, many)):
+        for n, factor in enumerate(kept):
+            place = n * across + m if few is lefts else m * across + n
+            _add_product(lanes, totals[place], factor, other)
 
 
 def _sum_over_samples(

@@ -16,6 +16,7 @@ from codegen.emit.lanes import Lanes
 from codegen.emit.vector.contraction import (
     Array,
     narrow_to_lanes,
+    product_along_rows,
     product_over_lanes,
     product_over_samples,
     sum_across_lanes,
@@ -67,12 +68,20 @@ def _across_lanes(writer: Writer, kernel: Kernel, scope: Scope) -> None:
 
 def _over_samples(writer: Writer, kernel: Kernel, scope: Scope) -> None:
     (i,), (j,), s = kernel.rows, kernel.columns, writer.tile[0] if writer.tile else None
-    references = (kernel.equation.target, *kernel.operands)
-    arrays = [
-        (reference, [_step(writer, reference, index) for index in pair])
-        for reference, pair in zip(references, ((i, j), (i, s), (s, j)))
-    ]
+    arrays = _matrices(writer, kernel, (i, j), (i, s), (s, j))
     _product(writer, kernel, scope, product_over_samples, [size([i]), size([j])], None, arrays)
+
+
+def _along_rows(writer: Writer, kernel: Kernel, scope: Scope) -> None:
+    (i,), (s,), (k,) = kernel.rows, kernel.columns, (loop.index for loop in kernel.sums)
+    arrays = _matrices(writer, kernel, (i, s), (i, k), (s, k))
+    _product(writer, kernel, scope, product_along_rows, [size([i]), size([k])], None, arrays)
+
+
+def _matrices(writer: Writer, kernel: Kernel, *axes: tuple[Idx, Idx | None]) -> list[tuple[Expr, Sequence[int]]]:
+    """The target and the operands, and how far apart neighbours along their axes are."""
+    references = (kernel.equation.target, *kernel.operands)
+    return [(one, [_step(writer, one, index) for index in pair]) for one, pair in zip(references, axes, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -176,6 +185,7 @@ def _transpose(writer: Writer, kernel: Kernel, scope: Scope) -> None:
 
 _KERNELS: dict[KernelKind, Callable[[Writer, Kernel, Scope], None]] = {
     KernelKind.OVER_LANES: _over_lanes,
+    KernelKind.ALONG_ROWS: _along_rows,
     KernelKind.OVER_SAMPLES: _over_samples,
     KernelKind.ACROSS_LANES: _across_lanes,
     KernelKind.TRANSPOSE: _transpose,

@@ -163,6 +163,9 @@ class Writer(Memory):
         match loop.mode:
             case One(value):
                 self.at_the_one(loop, value, n, scope)
+            case Serial(counted=False):
+                for place in range(size([loop.index])):
+                    self.block(loop.body, {**scope, loop.index: Counter(INT(place))})
             case Serial():
                 first, last = self.bounds(loop, n, scope)
                 if (row := _row_added(loop)) is not None:
