@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sympy import Expr, Piecewise
 
-from codegen.functions import select
+from codegen.functions import canonical, select
 from codegen.ir.equation import Equation
 from codegen.ir.graph import Graph
 from codegen.ir.names import Names
@@ -24,7 +24,7 @@ class Parts:
         """The reference that stands for a part, named by its kind and number."""
         if part not in self.found:
             name = self.names(f"{kind}{len(self.found) + 1} of {self.equation.target}")
-            self.found[part] = Equation.vertex(name, part, self.equation.domain)
+            self.found[part] = Equation.vertex(name, canonical(part), self.equation.domain)
         return self.found[part].target
 
     def definition(self, reference: Expr) -> Expr:
@@ -33,6 +33,7 @@ class Parts:
 
     def equations(self, body: Expr) -> list[Equation]:
         """The parts that are read, then the equation with the body that is left."""
+        body = canonical(body)  # of (x²)^½ SymPy makes |x| where x is a vertex now
         kept, read = [self.equation.with_body(body)], {*references(body)}
         for equation in reversed(self.found.values()):
             if equation.target in read:

@@ -25,7 +25,8 @@ class RealFunction(sympy.Function):  # type: ignore[misc]
         except (ValueError, TypeError, AttributeError):
             return None
         with mpmath.workprec(prec):
-            return sympy.Expr._from_mpmath(mpmath.mpf(self.value(mpmath.mp, *arguments)), prec)
+            value = self.value(mpmath.mp, *arguments)
+            return None if isinstance(value, mpmath.mpc) else sympy.Expr._from_mpmath(mpmath.mpf(value), prec)
 
     @staticmethod
     def value(mp: Any, *arguments: Any) -> Any:

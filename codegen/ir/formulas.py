@@ -9,6 +9,7 @@ from itertools import product
 from sympy import Expr, Idx, Indexed, Symbol
 
 from codegen.cached import cached_property
+from codegen.functions import canonical
 from codegen.functions.random_numbers import RandomNumber
 from codegen.ir.cells import Cell, cell_of
 from codegen.ir.equation import Equation, Variable
@@ -95,7 +96,8 @@ class Formulas:
             shared = uses.get(node, 0) > 1 and not (isinstance(head, type) and not issubclass(head, Expr))
             if nodes.operands[node] and (node in first or shared):
                 target = first[node] if node in first else Variable(next(fresh)).symbol
-                yield Equation(target, nodes.written(node, named.get))
+                # Of (x²)^½ SymPy makes |x| where x has a name now, which is real.
+                yield Equation(target, canonical(nodes.written(node, named.get)))
                 named[node] = target
         for cell, node in self.assigned.items():
             if named.get(node) is not targets[cell]:

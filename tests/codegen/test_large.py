@@ -33,7 +33,8 @@ from sympy import (
     tanh,
 )
 
-from codegen import GraphError, compile, from_expressions, gradient, jacobian
+from codegen import GraphError, compile, from_expressions, gradient, hvp, jacobian, optimise
+from codegen.emit.numpy import numpy_function
 from codegen.functions import log_cosh, sigmoid, softplus
 from codegen.ir.graph import Graph
 from codegen.numeric import evaluate, evaluate_exactly, rounded
@@ -337,3 +338,18 @@ def test_pairs_of_factors_are_multiplied_once_and_lose_no_accuracy() -> None:
     found = compile(graph, tier="quick", cache=False)(*values.values())
     for name, value in zip(graph.outputs, found):
         np.testing.assert_allclose(value, rounded(exact[name]), rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_real_by_its_name_is_an_absolute_value_wherever_it_is_written() -> None:
+    """SymPy knows nothing of acos(y), and of a vertex that it is real: √(v²) is |v|."""
+    inside = x * sympy.acos(y) + z
+    graph = filled({"f": sqrt(inside**2) * z + ((inside * z) ** -2) ** Rational(3, 2)}, [z])
+    at = (0.3, 0.4, 0.5)
+    assert numpy_function(optimise(graph)[0])(*map(np.float64, at))[0] == pytest.approx(compile(graph)(*at)[0])
+    compile(hvp(graph, "f"), tier="quick", cache=False)
+
+
+def test_logarithms_of_what_is_negative_are_none() -> None:
+    p = Symbol("p", real=True)
+    graph = filled({"p": -4 * y**2, "f": log(p)}, [])
+    assert math.isnan(compile(graph, tier="quick", cache=False)(1.0, 2.0)[1])
