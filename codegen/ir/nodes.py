@@ -605,10 +605,11 @@ def _tuples(lengths: np.ndarray, operands: np.ndarray) -> list[tuple[Node, ...]]
     """Operands that stand one after the other, by node."""
     found = np.empty(len(lengths), object)
     found.fill(())
+    names = np.arange(operands.max(initial=-1) + 1).astype(object)  # each number once in memory
     starts, order = np.cumsum(lengths) - lengths, np.argsort(lengths, kind="stable")
     for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
         if len(alike) and (length := int(lengths[alike[0]])):
-            columns = operands[starts[alike, None] + np.arange(length)]
+            columns = names[operands[starts[alike, None] + np.arange(length)]]
             found[alike] = np.fromiter(zip(*[iter(columns.ravel().tolist())] * length), object, len(alike))
     return found.tolist()
 
