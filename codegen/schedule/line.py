@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -194,9 +194,7 @@ class Instructions(Code):
         head, operands = self.nodes.heads[node], self.nodes.operands[node]
         assert isinstance(head, type)
         orders: tuple[int, ...] = ()
-        if (head in special.ORDERS or issubclass(head, special.Bessel)) and isinstance(
-            order := self.nodes.heads[operands[0]], Integer
-        ):
+        if _takes_order(head) and isinstance(order := self.nodes.heads[operands[0]], Integer):
             orders, operands = (int(order),), operands[1:]
         return self.put_about(CALL, (head, orders), *[self.values[operand] for operand in operands])
 
@@ -241,6 +239,8 @@ class Instructions(Code):
         if operands[0] == self.nodes.minus_one and len(operands) == 2:
             rest = operands[1]
             return self.put("neg", values[rest]) if values[rest] >= 0 else self._divided(rest, -1)
+        if self._fusable[node] and len(operands) == 2:
+            return self.put("mul", values[operands[0]], values[operands[1]])
         if self._fusable[node]:
             return self.times([values[operand] for operand in operands])
         above: list[Value] = []
@@ -310,6 +310,11 @@ def _written_by(head: type[Basic]) -> Callable[[Instructions, Node], Value]:
     if (row := f.operation(head).instructions) is not None:
         return lambda line, node: row(line, *line._arguments(node))
     return next((lower for kind, lower in _LOWERED if issubclass(head, kind)), Instructions.call)
+
+
+@cache
+def _takes_order(head: type[Basic]) -> bool:
+    return head in special.ORDERS or issubclass(head, special.Bessel)
 
 
 def is_called(head: type[Basic]) -> bool:

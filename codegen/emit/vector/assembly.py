@@ -143,7 +143,7 @@ class Assembly:
         """The register of each value, or −1."""
         self.home: dict[Value, Element] = {}
         self.lies = [-1] * len(line.code.kinds)
-        """Where values lie in memory, as operands, once that has been said, else −1; of those in the workspace always."""
+        """Where values lie in memory, as operands, or −1 until that has been said; of those in the workspace always."""
         self.clean = bytearray([CLEAN if kind in LEAVES else 0 for kind in line.code.kinds])
         """How much later a value counts as needed: CLEAN if it lies in memory."""
         self.slots = [-1] * len(line.code.kinds)
@@ -511,7 +511,7 @@ class Assembly:
 
 
 def _reads(line: Line) -> tuple[list[int], list[int]]:
-    """When each value is first read; and of each operand, from the last instruction to the first, when it is read again."""
+    """When each value is first read; and of each operand, the last instruction's first, when it is read again."""
     taken, after = line.code.taken, list[int]()
     next_ = [NEVER] * len(taken)
     append, place = after.append, len(line.groups)
