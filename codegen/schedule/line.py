@@ -356,13 +356,10 @@ def ordered(code: Code, results: Sequence[Value], width: int) -> list[Group]:
                 found.append((number,))
             elif not done[number := ~number]:
                 done[number] = True
-                waiting = [~operand for operand in taken[number] if not done[operand]]
-                if waiting:
-                    stack.append(number)
-                    waiting.reverse()
-                    stack += waiting
-                else:
-                    found.append((number,))
+                stack.append(number)
+                for operand in reversed(taken[number]):
+                    if not done[operand]:
+                        stack.append(~operand)
 
     for _, group in sorted(calls.items(), key=lambda item: item[0][0]):
         for start in range(0, len(group), width):
