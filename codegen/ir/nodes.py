@@ -515,7 +515,7 @@ class Nodes:
             if node in own or not are_there(operands_of[node]):
                 length = len(self)
                 new = made(node, tuple([found[operand] for operand in operands_of[node]]), found)
-                stack = [new, *chain.from_iterable(operands_of[length:])] if new != node else []
+                stack = [*chain.from_iterable(operands_of[length:]), *([new] if new != node else [])]
                 while stack:
                     if node <= (part := stack.pop()) < count and part not in taken:
                         taken.add(part)

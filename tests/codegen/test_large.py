@@ -37,6 +37,7 @@ from codegen import GraphError, compile, from_expressions, gradient, jacobian
 from codegen.functions import log_cosh, sigmoid, softplus
 from codegen.ir.graph import Graph
 from codegen.numeric import evaluate, evaluate_exactly, rounded
+from codegen.passes import pairs
 from codegen.passes.pairs import paired
 from codegen.passes.stabilise import stabilise
 from codegen.passes.stable_nodes import stabilised
@@ -307,6 +308,13 @@ def test_what_is_shared_has_exactly_the_value_it_had(seed: int) -> None:
 def test_sums_beside_functions_that_are_formulas_stay_as_they_are() -> None:
     graph = scaled_differences(sin, sympy.loggamma)
     assert factored(graph) is graph
+
+
+def test_pairs_that_are_rare_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = mechanism(5, 80)
+    assert count_nodes(paired(graph))["multiply"] < count_nodes(graph)["multiply"]
+    monkeypatch.setattr(pairs, "RARE", 1)
+    assert paired(graph).formulas.nodes is graph.formulas.nodes
 
 
 def test_pairs_of_factors_are_multiplied_once_and_lose_no_accuracy() -> None:
