@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
 from sympy import Expr, Idx, Indexed, Symbol
 
 from codegen.cached import cached_property
@@ -59,8 +60,8 @@ class Formulas:
     @cached_property
     def leaves(self) -> Mapping[Cell, Node]:
         """The nodes of what is read."""
-        leaves = ((node, head) for node, head in enumerate(self.nodes.heads) if isinstance(head, (Indexed, Symbol)))
-        return {cell_of(head): node for node, head in leaves}
+        leaves = [(self.nodes.heads[node], node) for node in np.flatnonzero(self.nodes.edges.lengths == 0).tolist()]
+        return {cell_of(head): node for head, node in leaves if isinstance(head, (Indexed, Symbol))}
 
     def has(self, names: Iterable[str]) -> bool:
         """Whether all elements of these variables are assigned."""

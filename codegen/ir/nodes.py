@@ -124,15 +124,6 @@ class Nodes:
         new.zero, new.one, new.minus_one = range(3)
         new._read, new._held, new._below = {}, [], {}
         new._constants = {n: new.heads[n] for n in np.flatnonzero(edges.constant).tolist()}
-        new._parts = {n: (value, new.one) for n, value in new._constants.items()}
-        new._powers = {}
-        for node in np.flatnonzero(edges.has(Mul) & (edges.lengths == 2) & edges.constant[edges.first]).tolist():
-            number, rest = new.operands[node]
-            new._parts[node] = new._constants[number], rest
-        for node in np.flatnonzero(edges.has(Pow)).tolist():
-            base, power = new.operands[node]
-            if isinstance(exponent := new.heads[power], _EXACT):
-                new._powers[node] = base, exponent
         return new
 
     def copy(self) -> Nodes:
@@ -142,20 +133,31 @@ class Nodes:
         return new
 
     def __getattr__(self, name: str) -> Any:
-        """What finds nodes, of a table of arrays first when it is asked for."""
-        edges = self.edges if name in ("_sums", "_products", "_found", "_integers") else None
-        if edges is None:
+        """What finds nodes, and parts of them, of a table of arrays first when it is asked for."""
+        if name not in ("_sums", "_products", "_found", "_integers", "_parts", "_powers"):
             raise AttributeError(name)
+        edges = self._edges
+        assert edges is not None
         is_sum, is_product = edges.has(Add), edges.has(Mul)
         if name in ("_sums", "_products"):
             alike = np.flatnonzero(is_sum if name == "_sums" else is_product)
-            lengths, count = edges.lengths[alike], len(self)
+            lengths, count = edges.lengths[alike], len(edges.heads)
             operands = np.sort(np.repeat(np.arange(len(alike)), lengths) * count + edges.operands_of(alike)) % count
             return self.__dict__.setdefault(name, dict(zip(_tuples(lengths, operands), alike.tolist())))
-        self._found, self._integers = {}, {}
-        for node in np.flatnonzero(~(is_sum | is_product)).tolist():
-            table, key = self._place(self.heads[node], self.operands[node])
-            table[key] = node
+        if name == "_parts":
+            self._parts = {n: (value, self.one) for n, value in self._constants.items()}
+            for node in np.flatnonzero(is_product & (edges.lengths == 2) & edges.constant[edges.first]).tolist():
+                number, rest = self.operands[node]
+                self._parts[node] = self._constants[number], rest
+        elif name == "_powers":
+            powers = ((node, *self.operands[node]) for node in np.flatnonzero(edges.has(Pow)).tolist())
+            exact = ((node, base, self.heads[power]) for node, base, power in powers)
+            self._powers = {node: (base, power) for node, base, power in exact if isinstance(power, _EXACT)}
+        else:
+            self._found, self._integers = {}, {}
+            for node in np.flatnonzero(~(is_sum | is_product)).tolist():
+                table, key = self._place(self.heads[node], self.operands[node])
+                table[key] = node
         return self.__dict__[name]
 
     def _place(self, head: Head, operands: tuple[Node, ...]) -> tuple[dict[Any, Node], Any]:
@@ -513,7 +515,7 @@ class Nodes:
             if node in own or not are_there(operands_of[node]):
                 length = len(self)
                 new = made(node, tuple([found[operand] for operand in operands_of[node]]), found)
-                stack = [new, *chain.from_iterable(operands_of[length:])] if new != node else []
+                stack = [*chain.from_iterable(operands_of[length:]), *([new] if new != node else [])]
                 while stack:
                     if node <= (part := stack.pop()) < count and part not in taken:
                         taken.add(part)
@@ -605,10 +607,11 @@ def _tuples(lengths: np.ndarray, operands: np.ndarray) -> list[tuple[Node, ...]]
     """Operands that stand one after the other, by node."""
     found = np.empty(len(lengths), object)
     found.fill(())
+    names = np.arange(operands.max(initial=-1) + 1).astype(object)  # each number once in memory
     starts, order = np.cumsum(lengths) - lengths, np.argsort(lengths, kind="stable")
     for alike in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
         if len(alike) and (length := int(lengths[alike[0]])):
-            columns = operands[starts[alike, None] + np.arange(length)]
+            columns = names[operands[starts[alike, None] + np.arange(length)]]
             found[alike] = np.fromiter(zip(*[iter(columns.ravel().tolist())] * length), object, len(alike))
     return found.tolist()
 

@@ -20,6 +20,8 @@ from codegen.ir.nodes import Node, Nodes
 
 LONGEST = 40
 """Pairs of longer products are not looked at: there are too many."""
+RARE = 1000
+"""Of so many operations one pair at least: to number nodes anew takes longer than fewer of them save."""
 
 Pair: TypeAlias = tuple[Node, Node]
 
@@ -130,7 +132,7 @@ def _chosen(nodes: Nodes, order: np.ndarray) -> Chosen:
     while (pair := products.most_frequent()) is not None:
         pairs.append(pair)
         products.join(pair, -len(pairs))
-    return pairs, products.factors
+    return (pairs, products.factors) if len(pairs) * RARE > len(order) else ((), {})
 
 
 def _rebuilt(nodes: Nodes, roots: Sequence[Node], chosen: Chosen) -> tuple[Nodes, Mapping[Node, Node]]:

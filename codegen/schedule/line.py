@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cache, partial, reduce
 from itertools import compress
 from typing import Any, TypeAlias
 
@@ -61,7 +61,7 @@ class Code:
 
     def put(self, kind: str, *taken: Value) -> Value:
         """The number of an instruction: a new one, or one that is there."""
-        found = self._found.setdefault((kind, *taken), len(self.kinds))
+        found = self._found.setdefault((kind, taken), len(self.kinds))
         if found == len(self.kinds):
             self.kinds.append(kind)
             self.taken.append(taken)
@@ -117,14 +117,14 @@ class Instructions(Code):
         needed = np.zeros(count, bool)
         needed[[*roots]] = needed[bases] = needed[operands[direct]] = True
         # Of c·(x·y) in a sum alone, x·y is taken apart, too.
-        multiple = is_product & (edges.lengths == 2) & edges.constant[first] & ~needed
-        apart = multiple[readers] & once[operands]
+        multiple = is_product & (edges.lengths == 2) & edges.constant[first]
+        apart = (multiple & ~needed)[readers] & once[operands]
         needed[:] = False
         needed[[*roots]] = needed[bases] = needed[operands[direct & ~apart]] = True
 
         self._whole: list[int] = whole.tolist()
         self._fusable: list[bool] = fusable.tolist()
-        self._once: list[bool] = once.tolist()
+        self._apart: list[bool] = (multiple & once[np.append(edges.operands, [0, 0])[edges.starts[:-1] + 1]]).tolist()
         self._divisors: list[int] = np.bincount(divided, minlength=count).tolist()
         return needed[order].tolist()  # type: ignore[no-any-return]
 
@@ -138,8 +138,7 @@ class Instructions(Code):
         operands = self.nodes.operands[term]
         if self._whole[term] == 2:
             return operands[0], operands[0]
-        rest = self.nodes.parted(term)[1]
-        return (operands[0], *self._factors(rest)) if rest != term and self._once[rest] else operands
+        return (operands[0], *self._factors(operands[1])) if self._apart[term] else operands
 
     # --- instructions ---------------------------------------------------------------------------------------------
 
@@ -175,8 +174,8 @@ class Instructions(Code):
     def times(self, factors: Sequence[Value]) -> Value:
         """A product, in pairs of neighbours."""
         while len(factors) > 2:
-            pairs = [factors[n : n + 2] for n in range(0, len(factors), 2)]
-            factors = [self.put("mul", *pair) if len(pair) == 2 else pair[0] for pair in pairs]
+            last = factors[len(factors) & ~1 :]
+            factors = [*[self.put("mul", a, b) for a, b in zip(factors[::2], factors[1::2])], *last]
         return self.put("mul", *factors) if len(factors) == 2 else factors[0]
 
     def raised(self, base: Value, exponent: int) -> Value:
@@ -195,18 +194,16 @@ class Instructions(Code):
         head, operands = self.nodes.heads[node], self.nodes.operands[node]
         assert isinstance(head, type)
         orders: tuple[int, ...] = ()
-        if (head in special.ORDERS or issubclass(head, special.Bessel)) and isinstance(
-            order := self.nodes.heads[operands[0]], Integer
-        ):
+        if _takes_order(head) and isinstance(order := self.nodes.heads[operands[0]], Integer):
             orders, operands = (int(order),), operands[1:]
         return self.put_about(CALL, (head, orders), *[self.values[operand] for operand in operands])
 
     def add(self, node: Node) -> Value:
         """A sum; products after the first term are fused to it."""
-        operands, fusable = self.nodes.operands[node], self._fusable
-        terms = [*[t for t in operands if not fusable[t]], *[t for t in operands if fusable[t]]]
-        chains = CHAINS if len(terms) >= LONG else 1
-        totals = [self._chain(terms[n::chains]) for n in range(chains)]
+        terms = sorted(self.nodes.operands[node], key=self._fusable.__getitem__)
+        if len(terms) < LONG:
+            return self._chain(terms)
+        totals = [self._chain(terms[n::CHAINS]) for n in range(CHAINS)]
         while len(totals) > 1:
             totals = [self.put("add", a, b) for a, b in zip(totals[::2], totals[1::2])]
         return totals[0]
@@ -217,13 +214,16 @@ class Instructions(Code):
             if not self._fusable[term]:
                 total = self.put("add", total, values[term])
                 continue
-            *leading, last = self._factors(term)
-            if not leading or leading[0] != self.nodes.minus_one:
-                total = self.put("fma", self.times([values[factor] for factor in leading]), values[last], total)
-            elif len(leading) == 1:
-                total = self.put("sub", total, values[last])
+            kind, factors = "fma", self._factors(term)
+            if factors[0] == self.nodes.minus_one:
+                kind, factors = "fnma", factors[1:]
+            if len(factors) == 1:
+                total = self.put("sub", total, values[factors[0]])
+            elif len(factors) == 2:
+                total = self.put(kind, values[factors[0]], values[factors[1]], total)
             else:
-                total = self.put("fnma", self.times([values[factor] for factor in leading[1:]]), values[last], total)
+                leading = self.times([values[factor] for factor in factors[:-1]])
+                total = self.put(kind, leading, values[factors[-1]], total)
         return total
 
     def _term(self, term: Node) -> Value:
@@ -239,6 +239,8 @@ class Instructions(Code):
         if operands[0] == self.nodes.minus_one and len(operands) == 2:
             rest = operands[1]
             return self.put("neg", values[rest]) if values[rest] >= 0 else self._divided(rest, -1)
+        if self._fusable[node] and len(operands) == 2:
+            return self.put("mul", values[operands[0]], values[operands[1]])
         if self._fusable[node]:
             return self.times([values[operand] for operand in operands])
         above: list[Value] = []
@@ -310,6 +312,11 @@ def _written_by(head: type[Basic]) -> Callable[[Instructions, Node], Value]:
     return next((lower for kind, lower in _LOWERED if issubclass(head, kind)), Instructions.call)
 
 
+@cache
+def _takes_order(head: type[Basic]) -> bool:
+    return head in special.ORDERS or issubclass(head, special.Bessel)
+
+
 def is_called(head: type[Basic]) -> bool:
     """Whether an operation is a call of a function."""
     return _written_by(head) == Instructions.call
@@ -350,13 +357,10 @@ def ordered(code: Code, results: Sequence[Value], width: int) -> list[Group]:
                 found.append((number,))
             elif not done[number := ~number]:
                 done[number] = True
-                waiting = [~operand for operand in taken[number] if not done[operand]]
-                if waiting:
-                    stack.append(number)
-                    waiting.reverse()
-                    stack += waiting
-                else:
-                    found.append((number,))
+                stack.append(number)
+                for operand in reversed(taken[number]):
+                    if not done[operand]:
+                        stack.append(~operand)
 
     make(number for number in results if kinds[number] in LEAVES)
     for _, group in sorted(calls.items(), key=lambda item: item[0][0]):

@@ -38,6 +38,7 @@ from codegen.emit.numpy import numpy_function
 from codegen.functions import log_cosh, sigmoid, softplus
 from codegen.ir.graph import Graph
 from codegen.numeric import evaluate, evaluate_exactly, rounded
+from codegen.passes import pairs
 from codegen.passes.pairs import paired
 from codegen.passes.stabilise import stabilise
 from codegen.passes.stable_nodes import stabilised
@@ -326,6 +327,13 @@ def test_numbers_of_entries_are_numbers_in_front_of_what_they_are_factors_of() -
 def test_sums_beside_functions_that_are_formulas_stay_as_they_are() -> None:
     graph = scaled_differences(sin, sympy.loggamma)
     assert factored(graph) is graph
+
+
+def test_pairs_that_are_rare_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = mechanism(5, 80)
+    assert count_nodes(paired(graph))["multiply"] < count_nodes(graph)["multiply"]
+    monkeypatch.setattr(pairs, "RARE", 1)
+    assert paired(graph).formulas.nodes is graph.formulas.nodes
 
 
 def test_pairs_of_factors_are_multiplied_once_and_lose_no_accuracy() -> None:

@@ -144,13 +144,15 @@ class Assembly:
         self.needed = [0] * self.registers
         """When the value of each register is needed next."""
         self.free = list(range(self.registers - 1, -1, -1))
-        self.where: dict[Value, int] = {}
+        self.where = [-1] * len(line.code.kinds)
+        """The register of each value, or −1."""
         self.home: dict[Value, Element] = {}
-        self.lies: dict[Value, Operand] = {}
-        """Where values lie in memory, as operands, once that has been said; of those in the workspace always."""
+        self.lies = [-1] * len(line.code.kinds)
+        """Where values lie in memory, as operands, or −1 until that has been said; of those in the workspace always."""
         self.clean = bytearray([CLEAN if kind in LEAVES else 0 for kind in line.code.kinds])
         """How much later a value counts as needed: CLEAN if it lies in memory."""
-        self.slots: dict[Value, int] = {}
+        self.slots = [-1] * len(line.code.kinds)
+        """The place of each value in the workspace, or −1."""
         self.spare: list[int] = []
         self.blocks: list[int] = []
         self.left: list[int] = []
@@ -165,7 +167,7 @@ class Assembly:
         self.next: list[int] = first
         """When each value is needed next, after this instruction."""
         self.after: list[int] = after
-        """The same of each operand of each instruction, one after the other, once that has read it."""
+        """The same of each operand of each instruction, the first at the end, once that has read it."""
         count = Counter(element.base for element in self.elements.values() if element.base.isdigit())
         self.arrays = [base for base, _ in count.most_common()]
         calls = any(self.code.kinds[group[0]] == CALL for group in line.groups)
@@ -189,28 +191,46 @@ class Assembly:
         return encoded([*rows, *self.rows], self.dtype, [*self.constants, 0])
 
     def _run(self) -> None:
-        kinds, taken, stores = self.code.kinds, self.code.taken, self.line.stores
-        next_, after = self.next, iter(self.after)
+        kinds, taken, stores, next_, where = self.code.kinds, self.code.taken, self.line.stores, self.next, self.where
+        after, rows, left = self.after.pop, self.rows, self.left
+        load, source, used, acquire = self.load, self.source, self.used, self.acquire
+        forms = {kind: self.numbers[kind] for kind in BINARY}
         for place, group in enumerate(self.line.groups):
             self.place = place
-            if self.left:
+            if left and self.shared:
                 self.tidy()
+            elif left:
+                self.spare += left
+                left.clear()
             value = group[0]
             kind, operands = kinds[value], taken[value]
             for operand in operands:
-                next_[operand] = next(after)
-            if kind in BINARY:
-                self.binary(value, kind, operands)  # type: ignore[arg-type]
+                next_[operand] = after()
+            if kind in forms:
+                # What takes its first operand in a register: most instructions.
+                a, b = operands
+                first, second = where[a], where[b]
+                if first < 0:
+                    if kind in COMMUTATIVE and (second >= 0 or next_[b] < next_[a]):
+                        a, b = operands = b, a
+                        first = second
+                    if first < 0:
+                        first = load(a, operands)
+                    second = where[b]
+                if second < 0:
+                    second = source(b, operands)
+                used(operands)
+                rows.append(second << OPERAND | first << FIRST | acquire(value) | forms[kind])
             elif kind in FUSED:
                 self.fused(value, kind, operands)  # type: ignore[arg-type]
             elif kind == CALL:
                 for other in group[1:]:
                     for operand in taken[other]:
-                        next_[operand] = next(after)
+                        next_[operand] = after()
                 self.call(group)
                 continue
             elif kind in LEAVES:
-                self.load(value)
+                load(value)
             else:
                 self.other(value, kind, operands)
             if value in stores:
@@ -220,9 +240,8 @@ class Assembly:
 
     def memory(self, value: Value) -> Operand | None:
         """Where a value lies in memory."""
-        found = self.lies.get(value)
-        if found is not None:
-            return found
+        if self.lies[value] >= 0:
+            return self.lies[value]
         kind = self.code.kinds[value]
         if kind == CONSTANT:
             found = self.constant(_bits(self.code.about[value], self.dtype))
@@ -261,16 +280,17 @@ class Assembly:
             number = self.spare.pop()
         else:
             number, self.room = self.room, self.room + 1
-        self.keep(value, number)
-        self.rows.append(self.lies[value] << OPERAND | self.where[value] | self.stores)
+        self.rows.append(self.keep(value, number) << OPERAND | self.where[value] | self.stores)
 
-    def keep(self, value: Value, number: int) -> None:
+    def keep(self, value: Value, number: int) -> Operand:
         """A value has a slot from now on."""
-        self.slots[value], self.lies[value], self.clean[value] = number, self.slot(number), CLEAN
+        self.slots[value], self.clean[value] = number, CLEAN
+        found = self.lies[value] = self.slot(number)
+        return found
 
     def release(self, register: int) -> None:
         """A register whose value is needed there no more."""
-        del self.where[self.holds[register]]
+        self.where[self.holds[register]] = -1
         self.free.append(register)
 
     def tidy(self) -> None:
@@ -287,15 +307,13 @@ class Assembly:
 
     def acquire(self, value: Value, locked: Sequence[Value] = ()) -> int:
         """A register for a value, none of those that hold ``locked``."""
-        if not self.free:
-            self.give_up(locked)
-        register = self.free.pop()
-        self.holds[register], self.where[value] = value, register
+        register = self.where[value] = self.free.pop() if self.free else self.give_up(locked)
+        self.holds[register] = value
         self.needed[register] = self.next[value] + self.clean[value]
         return register
 
-    def give_up(self, locked: Sequence[Value]) -> None:
-        """Make room in the register whose value is needed last."""
+    def give_up(self, locked: Sequence[Value]) -> int:
+        """The register whose value is needed last, which lies in memory from now on."""
         needed = self.needed
         chosen = needed.index(max(needed))
         while (given_up := self.holds[chosen]) in locked:
@@ -303,7 +321,8 @@ class Assembly:
             chosen = needed.index(max(needed))
         if not self.clean[given_up]:
             self.spill(given_up)
-        self.release(chosen)
+        self.where[given_up] = -1
+        return chosen
 
     def hold(self, value: Value, register: int) -> None:
         """A value is in a register from now on."""
@@ -312,15 +331,15 @@ class Assembly:
 
     def load(self, value: Value, locked: Sequence[Value] = ()) -> int:
         """The register of a value, which is loaded if it lies in memory only."""
-        found = self.where.get(value)
-        if found is None:
+        found = self.where[value]
+        if found < 0:
             found = self.acquire(value, locked)
-            self.move(value, found, None)
+            self.move(value, found, -1)
         return found
 
-    def move(self, value: Value, register: int, held: int | None) -> None:
+    def move(self, value: Value, register: int, held: int) -> None:
         """Bring a value to a register, from another that holds it, or from memory."""
-        if held is not None:
+        if held >= 0:
             self.rows.append(held << OPERAND | register | self.copies)
             return
         memory = self.memory(value)
@@ -329,8 +348,8 @@ class Assembly:
 
     def source(self, value: Value, locked: Sequence[Value]) -> Operand:
         """A value as the operand that may lie in memory."""
-        found = self.where.get(value)
-        if found is not None:
+        found = self.where[value]
+        if found >= 0:
             return found
         if self.free and self.next[value] <= self.place + NEAR:
             return self.load(value, locked)
@@ -342,15 +361,17 @@ class Assembly:
         """Values have been read; those that nobody reads again make room."""
         next_, where, slots = self.next, self.where, self.slots
         for value in taken:
-            again = next_[value]
+            again, register = next_[value], where[value]
             if again != NEVER:
-                if value in where:
-                    self.needed[where[value]] = again + self.clean[value]
+                if register >= 0:
+                    self.needed[register] = again + self.clean[value]
                 continue
-            if value in where:
-                self.free.append(where.pop(value))
-            if value in slots:
-                self.left.append(slots.pop(value))
+            if register >= 0:
+                self.free.append(register)
+                where[value] = -1
+            if slots[value] >= 0:
+                self.left.append(slots[value])
+                slots[value] = -1
 
     def finish(self, value: Value) -> None:
         """Store a new value that is a result."""
@@ -369,27 +390,26 @@ class Assembly:
 
     # --- instructions -----------------------------------------------------------------------------------------------
 
-    def binary(self, value: Value, kind: str, taken: tuple[Value, Value]) -> None:
-        """What takes its first operand in a register."""
-        where, (a, b) = self.where, taken
-        if a not in where and kind in COMMUTATIVE and (b in where or self.next[b] < self.next[a]):
-            a, b = taken = b, a
-        first = where[a] if a in where else self.load(a, taken)
-        second = where[b] if b in where else self.source(b, taken)
-        self.used(taken)
-        target = self.acquire(value)
-        self.rows.append(second << OPERAND | first << FIRST | target | self.numbers[kind])
-
     def fused(self, value: Value, kind: str, taken: tuple[Value, Value, Value]) -> None:
-        """±a·b + c, which is written over one of the three, or over a copy."""
-        where, (a, b, c) = self.where, taken
-        locked = (value, *taken)
-        over, is_last = self.overwritten(taken)
-        if is_last:
-            target = where.pop(over)
+        """±a·b + c, which is written over one of the three, or over a copy.
+
+        That is the sum if it is needed no more, else such a factor, else what is loaded.
+        """
+        a, b, c = taken
+        where, next_, locked = self.where, self.next, (value, a, b, c)
+        if where[c] >= 0 and next_[c] == NEVER:
+            over = c
+        elif where[a] >= 0 and next_[a] == NEVER:
+            over = a
+        elif where[b] >= 0 and next_[b] == NEVER:
+            over = b
+        else:
+            over = a if where[c] >= 0 > where[a] else b if where[c] >= 0 > where[b] else c
+        held = where[over]
+        if held >= 0 and next_[over] == NEVER:
+            target, where[over] = held, -1
             self.hold(value, target)
         else:
-            held = where.get(over)
             target = self.acquire(value, locked)
             # Giving a register up leaves those of operands alone.
             self.move(over, target, held)
@@ -397,27 +417,12 @@ class Assembly:
             form, near, any_place = "231", a, b
         else:
             form, near, any_place = "213", b if over == a else a, c
-        if near != over and near not in where and (any_place == over or any_place in where):
+        if near != over and where[near] < 0 and (any_place == over or where[any_place] >= 0):
             form, near, any_place = "231" if over == c else "132", any_place, near
         first = target if near == over else self.load(near, locked)
         second = target if any_place == over else self.source(any_place, locked)
-        self.put(kind + form, target, second, first)
+        self.rows.append(second << OPERAND | first << FIRST | target | self.numbers[kind + form])
         self.used(taken)
-
-    def overwritten(self, taken: tuple[Value, Value, Value]) -> tuple[Value, bool]:
-        """Which of a, b and c is written over, and whether it is needed no more.
-
-        The sum if it is needed no more, else such a factor, else what is loaded.
-        """
-        a, b, c = taken
-        where, next_ = self.where, self.next
-        for v in (c, a, b):
-            if v in where and next_[v] == NEVER:
-                return v, True
-        for v in (c, a, b):
-            if v not in where:
-                return v, False
-        return c, False
 
     def other(self, value: Value, kind: str, taken: Sequence[Value]) -> None:
         """What takes its operands in registers."""
@@ -450,7 +455,8 @@ class Assembly:
         """A function of one number, or of a vector of numbers."""
         columns = list(zip(*(self.code.taken[value] for value in group)))
         overwritten = {*range(len(columns)), *TEMPORARY}
-        for value, register in tuple(self.where.items()):
+        held = [(v, register) for register, v in enumerate(self.holds) if v >= 0 and self.where[v] == register]
+        for value, register in held:
             needed = self.next[value] != NEVER or register in overwritten
             if needed and not self.clean[value]:
                 self.spill(value)
@@ -466,8 +472,9 @@ class Assembly:
         self.loaded = ""
         for value in group:
             self.used(self.code.taken[value])
-        for value in tuple(self.where):
-            self.release(self.where[value])
+        for value, register in held:
+            if self.where[value] == register:
+                self.release(register)
         if len(group) == 1:
             self.free.remove(0)
             self.hold(group[0], 0)
@@ -488,19 +495,19 @@ class Assembly:
     def gather(self, number: int, values: Sequence[Value]) -> None:
         """Numbers in the first lanes of a vector, some of them again in the others."""
         if len(values) == 1:
-            self.move(values[0], number, self.where.get(values[0]))
+            self.move(values[0], number, self.where[values[0]])
             return
         size = 16 // self.item
         parts = [values[n : n + size] for n in range(0, len(values), size)]
         registers = [number, *TEMPORARY][: len(parts)]
         for register, part in zip(registers, parts):
-            self.move(part[0], register, self.where.get(part[0]))
+            self.move(part[0], register, self.where[part[0]])
             for lane in range(1, size):
                 value = part[lane % len(part)]
-                held = self.where.get(value)
-                place = self.memory(value) if held is None else held
+                held = self.where[value]
+                place = self.memory(value) if held < 0 else held
                 assert place is not None
-                pair = "high" if held is None else "low"
+                pair = "high" if held < 0 else "low"
                 self.put(pair if size == 2 else "lane", register, place, register, 0 if size == 2 else 16 * lane)
         pairs = [
             (registers[n], registers[n + 1] if n + 1 < len(registers) else number) for n in range(0, len(parts), 2)
@@ -512,24 +519,18 @@ class Assembly:
 
 
 def _reads(line: Line) -> tuple[list[int], list[int]]:
-    """When each value is first read; and of each operand, one instruction after the other, when it is read again."""
-    taken = line.code.taken
-    read = [taken[value] for value in chain.from_iterable(line.groups)]
-    counts = np.fromiter(map(len, line.groups), np.int64, len(line.groups))
-    lengths = np.fromiter(map(len, read), np.int64, len(read))
-    places = np.repeat(np.repeat(np.arange(len(counts)), counts), lengths)
-    operands = np.fromiter(chain.from_iterable(read), np.int64, len(places))
-    order = np.argsort(operands, kind="stable")
-    operands, places = operands[order], places[order]
-    is_other = np.diff(operands, prepend=-1) > 0
-    is_new = is_other | (np.diff(places, prepend=-1) != 0)
-    starts = np.flatnonzero(is_new)
-    again = np.append(np.where(is_other[starts[1:]], NEVER, places[starts[1:]]), NEVER)
-    first = np.full(len(taken), NEVER)
-    first[operands[is_other]] = places[is_other]
-    after = np.empty(len(order), np.int64)
-    after[order] = again[np.cumsum(is_new) - 1]
-    return first.tolist(), after.tolist()
+    """When each value is first read; and of each operand, the last instruction's first, when it is read again."""
+    taken, after = line.code.taken, list[int]()
+    next_ = [NEVER] * len(taken)
+    append, place = after.append, len(line.groups)
+    for group in reversed(line.groups):
+        place -= 1
+        read = taken[group[0]] if len(group) == 1 else [*chain.from_iterable(taken[value] for value in group)]
+        for operand in reversed(read):
+            append(next_[operand])
+        for operand in read:
+            next_[operand] = place
+    return next_, after
 
 
 Runs: TypeAlias = "tuple[Sequence[Element], Sequence[Element]]"
