@@ -291,11 +291,12 @@ class Assembly:
 
     def give_up(self, locked: Sequence[Value]) -> None:
         """Make room in the register whose value is needed last."""
-        needed = self.needed
+        needed, holds = self.needed, self.holds
         chosen = needed.index(max(needed))
-        while (given_up := self.holds[chosen]) in locked:
-            needed[chosen] = self.place
-            chosen = needed.index(max(needed))
+        if holds[chosen] in locked:
+            others = [register for register in range(self.registers) if holds[register] not in locked]
+            chosen = max(others, key=needed.__getitem__)
+        given_up = holds[chosen]
         if not self.clean[given_up]:
             self.spill(given_up)
         self.release(chosen)
