@@ -275,7 +275,7 @@ def jets_at(case: Drawn, point: Sequence[float], exact: bool) -> tuple[list[Jet]
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("family", ["smooth", "choosing"])
 def test_derivatives_are_those_of_the_chain_rule(family: str, request_: str, seed: int) -> None:
-    """To 1e-12, or as far as the chain rule itself is right in float64."""
+    """To 1e-12, or as far as the chain rule itself is right in float64 anywhere in the array."""
     case, request = drawn(family, seed), REQUESTS[request_]
     function = compile(request.derive(case), tier="quick", cache=False)
     compared = 0
@@ -289,7 +289,7 @@ def test_derivatives_are_those_of_the_chain_rule(family: str, request_: str, see
             inexact = np.array(request.expected(near, near_total)).astype(float)
         found = request.found(function(*point[:3], np.array(point[3:]), *request.extra)[1:])
         known = np.isfinite(expected) & (abs(expected) < 1e100)
-        tolerance = 1e-12 * np.maximum(1, abs(expected)) + 100 * abs(expected - inexact)
+        tolerance = 1e-12 * np.maximum(1, abs(expected)) + 100 * np.nanmax(abs(expected - inexact)[known], initial=0)
         assert (abs(found - expected) <= tolerance)[known].all(), point
         compared += known.sum()
     assert compared > 0
