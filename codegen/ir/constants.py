@@ -118,9 +118,9 @@ def _fault(constant: Expr) -> str | None:
         return f"{_shown(constant)}, which is not a finite real number"
     number = float(value)
     if math.isinf(number):
-        return f"the number {value.evalf(6)}, which is beyond the range of float64 {CARRIED}"
+        return f"the number {value.evalf(6)!s}, which is beyond the range of float64 {CARRIED}"
     if number == 0 and value != 0:
-        return f"the number {value.evalf(6)}, which is 0 in float64 {CARRIED}"
+        return f"the number {value.evalf(6)!s}, which is 0 in float64 {CARRIED}"
     return None
 
 

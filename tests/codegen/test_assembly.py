@@ -136,6 +136,17 @@ def test_registers_are_given_up_for_what_is_needed_first() -> None:
     assert written < 0.4 * len(assembly.line.groups)
 
 
+def test_long_sums_of_many_numbers_have_an_end() -> None:
+    """What is being made keeps its place among what is needed; writing went on for ever once nothing else had one."""
+    u, draw = IndexedBase("u", shape=(200,), real=True), random.Random(3)
+    terms = [u[draw.randrange(200)] * u[draw.randrange(200)] ** 2 * u[draw.randrange(200)] for _ in range(800)]
+    signed = sympy.Add(*[term * draw.choice([1, -1, 2, -3]) for term in terms])
+    ours, is_assembly = called(gradient(from_expressions({"f": signed}, [u]), "f"), NARROW, "float64")
+    at = dict(zip((u[n] for n in range(200)), np.random.default_rng(5).uniform(0.2, 1.4, 200).tolist()))
+    assert is_assembly
+    assert ours[0] == pytest.approx(float(signed.xreplace(at)), rel=1e-12)
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_all_that_is_kept_lies_in_the_workspace(name: str) -> None:
     function = compile(GRAPHS[name], target=WIDE, cache=False)

@@ -131,6 +131,7 @@ FAULTS: Mapping[str, tuple[Mapping[Any, Any], str]] = {
     "an element that is not there": ({"f": c[3] + a}, "outside 0 … 2"),
     "a number that is none": ({"f": a + sympy.oo}, "not a finite real number"),
     "a constant that is not real": ({"f": a + log(-2)}, "imaginary unit"),
+    "a number that no decimal has": ({"f": a + exp(exp(exp(5)))}, "beyond the range of float64"),
     "a condition that is none": (
         {"f": sympy.Piecewise((a, Symbol("q")), (b, True))},
         "contains the condition q, which is no relation",

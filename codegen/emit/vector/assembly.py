@@ -314,11 +314,12 @@ class Assembly:
 
     def give_up(self, locked: Sequence[Value]) -> int:
         """The register whose value is needed last, which lies in memory from now on."""
-        needed = self.needed
+        needed, holds = self.needed, self.holds
         chosen = needed.index(max(needed))
-        while (given_up := self.holds[chosen]) in locked:
-            needed[chosen] = self.place
-            chosen = needed.index(max(needed))
+        if holds[chosen] in locked:
+            others = [register for register in range(self.registers) if holds[register] not in locked]
+            chosen = max(others, key=needed.__getitem__)
+        given_up = holds[chosen]
         if not self.clean[given_up]:
             self.spill(given_up)
         self.where[given_up] = -1
