@@ -51,8 +51,8 @@ from codegen.walk import (
 )
 
 SHORT = 5
-"""So few products are added up in lanes without counting: Σ_t W[t, h]·δ[t, s] of 5 terms takes three quarters of the
-time for half a register."""
+"""So few products are added up in lanes without counting: Σ_t W[t, h]·δ[t, s] of 5 terms takes three fifths of the time
+for half a register."""
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
 
