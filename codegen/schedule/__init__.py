@@ -270,7 +270,8 @@ def _in_phases(
             if kernel.kind.adds:
                 fills.append(Fill(kernel.equation, kernel.equation.target, kernel.equation.free))
             if kernel.equation.cell not in stepped:
-                body.append(inside_loops(graph, kernel, found.index))
+                begins = kernel.kind.adds and {*kernel.outer} <= {*kernel.equation.free}
+                body.append(inside_loops(graph, replace(kernel, begins=begins), found.index))
         for scan in scans:
             sums = [e for e in scan if e.cell not in kernels and e.is_sum and found.index in e.reduced]
             fills += [Fill(e, e.target, e.free) for e in sums]

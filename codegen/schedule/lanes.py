@@ -51,8 +51,8 @@ from codegen.walk import (
 )
 
 SHORT = 5
-"""So few products are added up in lanes without counting: Σ_t W[t, h]·δ[t, s] of 5 terms takes three quarters of the
-time for half a register."""
+"""So few products are added up in lanes without counting: Σ_t W[t, h]·δ[t, s] of 5 terms takes three fifths of the time
+for half a register."""
 FUNCTION_COST = 20
 """Instructions of an elementary function, roughly; of everything else one."""
 
@@ -119,26 +119,8 @@ def in_lanes(program: Program, width: int, samples_in_lanes: bool = True) -> Pro
         )
     )
     settled = _settled(replace(program, width=width, statements=statements))
-    return replace(settled, statements=tuple(map(_written_out, settled.statements)))
-
-
-def _written_out(statement: Statement, lanes: bool = False) -> Statement:
-    """A statement with its short sums in lanes written out."""
-    if not isinstance(statement, (Loop, Samples)):
-        return statement
-    if isinstance(statement, Loop):
-        lanes |= isinstance(statement.mode, Vector)
-        if lanes and statement.mode == SERIAL and _is_short(statement):
-            return replace(statement, mode=Serial(counted=False))
-    return replace(statement, body=tuple(_written_out(inner, lanes) for inner in statement.body))
-
-
-def _is_short(loop: Loop) -> bool:
-    """Whether a loop adds a few values that are cheap to numbers of its own."""
-    if not loop.is_whole or is_symbolic(extent(loop.index)) or size([loop.index]) > SHORT:
-        return False
-    sums = [inner for inner in loop.body if isinstance(inner, Accumulate)]
-    return len(sums) == len(loop.body) and not any(done.functions or done.calls for done in map(work, sums))
+    choice = _Choice(settled, width)
+    return replace(settled, statements=tuple(choice.written_out(statement, {}) for statement in settled.statements))
 
 
 def in_turn(program: Program) -> Program:
@@ -390,6 +372,25 @@ class _Choice:
                 inside = {**varying, statement.index: step} if step != 0 else varying
                 total += self.in_lanes(statement.body, inside) + 1
         return total
+
+    def written_out(self, statement: Statement, varying: Steps) -> Statement:
+        """A statement with its short sums in lanes written out."""
+        if not isinstance(statement, (Loop, Samples)):
+            return statement
+        if isinstance(statement, Loop):
+            if varying and statement.mode == SERIAL and self.is_short(statement, varying):
+                return replace(statement, mode=Serial(counted=False))
+            varying = {statement.index: Integer(1)} if isinstance(statement.mode, Vector) else varying
+        return replace(statement, body=tuple(self.written_out(inner, varying) for inner in statement.body))
+
+    def is_short(self, loop: Loop, varying: Steps) -> bool:
+        """Whether a loop adds up so little that counting takes as long: a few products of neighbours."""
+        if not loop.is_whole or is_symbolic(extent(loop.index)) or size([loop.index]) > SHORT:
+            return False
+        sums = [work(inner) for inner in loop.body if isinstance(inner, Accumulate)]
+        cheap = all(not done.functions and not done.calls for done in sums)
+        near = all(self.moves(reference, varying) <= 1 for done in sums for reference in done.moved)
+        return len(sums) == len(loop.body) and cheap and near
 
     def across(self, loops: Sequence[Loop]) -> float:
         """What it costs to combine the lanes of sums that run along them."""

@@ -250,6 +250,8 @@ class Kernel:
     """The indices of the target whose loops are around it."""
     when: tuple[Affine, ...] = ()
     """What is at least 0 where its sum has any terms: sums of indices of the loops around."""
+    begins: bool = False
+    """Whether an emitter's own code may set what it adds to in the first tile, which nothing else adds to."""
 
     @property
     def target(self) -> Expr:

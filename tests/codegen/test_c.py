@@ -173,7 +173,7 @@ GRAPHS = Lazy(
     {
         "the lecture's": lambda: gradient(lecture(), "e"),
         "2-5-3": lambda: derived(mlp([2, 5, 3])),
-        "37-5-3": lambda: derived(mlp([37, 5, 3])),
+        "43-5-3": lambda: derived(mlp([43, 5, 3])),
         "20-17-13-3": lambda: derived(mlp([20, 17, 13, 3])),
         "gelu": lambda: derived(mlp([3, 4, 3], f.gelu)),
         "hinge": lambda: derived(mlp([3, 4, 3], f.relu, hinge)),

@@ -8,7 +8,8 @@ from sympy import Expr, tanh
 
 from codegen import Equation, Graph, Index, Reduction, Variable, gradient, optimise, sample_extent
 from codegen.numeric.evaluate import evaluate
-from codegen.schedule.program import KernelKind
+from codegen.schedule import schedule
+from codegen.schedule.program import Kernel, KernelKind, walk
 from codegen.schedule.tiled import COLUMNS, DEPTH, LONG, ROWS, TRANSPOSING, tile_graph
 from codegen.walk import base_name, subscripts
 from tests.codegen.networks import mlp, outputs, random_values
@@ -64,6 +65,11 @@ def kinds(graph: Graph) -> list[KernelKind]:
 def test_sums_of_products_are_kernels_where_it_is_worth_it(graph: Graph, expected: list[KernelKind]) -> None:
     found = kinds(graph)
     assert sorted(kind.name for kind in found) == sorted(kind.name for kind in expected)
+
+
+def test_a_gradient_is_set_by_the_kernel_of_the_first_tile() -> None:
+    found = [statement for statement, _ in walk(schedule(product(3, 9), "tiled").statements)]
+    assert [one.begins for one in found if isinstance(one, Kernel) and one.kind.adds] == [True]
 
 
 def test_inside_a_tile_samples_are_the_last_axis() -> None:

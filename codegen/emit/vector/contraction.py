@@ -93,7 +93,9 @@ def product_along_rows(
     Operands are contiguous along k, and out is along s. The lanes of a block of accumulators are added last.
     """
     left, right = operands
-    builder, across, rest = lanes.builder, min(SUMS, lanes.width), terms % lanes.width
+    # Three rows or more, and a power of two for samples, of which tiles have whole blocks.
+    across = min(SUMS, lanes.width, 1 << (target.accumulators // 3).bit_length() - 1)
+    builder, rest = lanes.builder, terms % lanes.width
     end = builder.sub(count, INT(1))
     with steps(builder, INT(0), count, across) as s:
         samples = [_plus(builder, s, c) for c in range(across)]
@@ -112,9 +114,16 @@ def product_along_rows(
 
 
 def product_over_samples(
-    lanes: Lanes, target: Target, rows: int, columns: int, out: Array, operands: Sequence[Array], count: ir.Value
+    lanes: Lanes,
+    target: Target,
+    rows: int,
+    columns: int,
+    out: Array,
+    operands: Sequence[Array],
+    count: ir.Value,
+    begun: ir.Value,
 ) -> None:
-    """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s.
+    """``out[i, j] += Σ_s left[i, s]·right[s, j]`` over the first ``count`` samples s, to nothing if it has not begun.
 
     out and right are contiguous along j; beyond the last column nothing is touched.
     """
@@ -122,13 +131,13 @@ def product_over_samples(
     builder, whole = lanes.builder, columns // lanes.width
     column: int = 0
     for size, number in balanced(whole, target.vectors_a_row) if whole else ():
-        _sum_over_samples(lanes, target, rows, columns, (column, number, size), None, out, left, right, count)
+        _sum_over_samples(lanes, target, rows, columns, (column, number, size), None, out, left, right, count, begun)
         column += size * number * lanes.width
     if (rest := columns - column) > 0:
         # The narrowest register that holds the rest: half of one takes half the time on some processors.
         narrow = Lanes(builder, min(lanes.width, 1 << (rest - 1).bit_length()), lanes.dtype)
         masked = None if rest == narrow.width else INT(rest)
-        _sum_over_samples(narrow, target, rows, columns, (column, 1, 1), masked, out, left, right, count)
+        _sum_over_samples(narrow, target, rows, columns, (column, 1, 1), masked, out, left, right, count, begun)
 
 
 SUMS = 8
@@ -144,11 +153,12 @@ def sum_across_lanes(
     out: Array,
     operands: Sequence[Array],
     count: ir.Value,
+    begun: ir.Value,
 ) -> None:
     """``out[i, j] += Σ_k,s (left[i, k, s]·right[j, k, s] + …)`` over the first ``count`` samples s, of each pair.
 
     j and k are as many indices as there are ``columns`` and ``sums``. All operands are contiguous along s. The lanes of
-    a block of accumulators are added last.
+    a block of accumulators are added last, to nothing if it has not begun.
     """
     builder, width = lanes.builder, lanes.width
     whole = builder.and_(count, INT(-width))
@@ -168,21 +178,34 @@ def sum_across_lanes(
                             _add_products(lanes, totals, lefts, rights, whole, rest)
                 for r, place in enumerate(_rows(builder, out, down, i, *before, j)):
                     row = [builder.load(total) for total in totals[r * across : (r + 1) * across]]
-                    _add_sums(lanes, row, place, out.steps[-1])
+                    _add_sums(lanes, row, place, out.steps[-1], begun)
 
 
-def _add_sums(lanes: Lanes, vectors: Sequence[ir.Value], place: ir.Value, step: ir.Value | int) -> None:
+def _add_sums(
+    lanes: Lanes, vectors: Sequence[ir.Value], place: ir.Value, step: ir.Value | int, begun: ir.Value
+) -> None:
     """Add the sums of the lanes of some vectors to numbers in memory, so many apart."""
     builder = lanes.builder
+    sums = lanes.sums(vectors)
     if step == 1:
         masked = None if len(vectors) == lanes.width else INT(len(vectors))
-        _store(lanes, lanes.add(_load(lanes, place, masked), lanes.sums(vectors)), place, masked)
+        (before,) = _before(lanes, begun, [place], masked)
+        _store(lanes, lanes.add(builder.load(before), sums), place, masked)
         return
-    sums = lanes.sums(vectors)
-    for lane in range(len(vectors)):
-        at = builder.gep(place, [_times(builder, INT(lane), step)])
+    scalar = Lanes(builder, 1, lanes.dtype)
+    places = [builder.gep(place, [_times(builder, INT(lane), step)]) for lane in range(len(vectors))]
+    for lane, (at, before) in enumerate(zip(places, _before(scalar, begun, places, None))):
         value = builder.extract_element(sums, ir.IntType(32)(lane))
-        builder.store(builder.fadd(builder.load(at), value), at)
+        builder.store(builder.fadd(builder.load(before), value), at)
+
+
+def _before(lanes: Lanes, begun: ir.Value, places: Sequence[ir.Value], masked: ir.Value | None) -> list[ir.Value]:
+    """Slots with what has been added up at some places, 0 where that has not begun."""
+    slots = [_slot(lanes, lanes.real(0.0)) for _ in places]
+    with lanes.builder.if_then(begun):
+        for slot, place in zip(slots, places):
+            lanes.builder.store(_load(lanes, place, masked), slot)
+    return slots
 
 
 def _add_products(
@@ -222,6 +245,7 @@ def _sum_over_samples(
     left: Array,
     right: Array,
     count: ir.Value,
+    begun: ir.Value,
 ) -> None:
     """Some of the ``columns`` of :func:`product_over_samples`: the first, the strips and the vectors in each of them.
 
@@ -235,11 +259,8 @@ def _sum_over_samples(
             if target.is_far(rows * columns * lanes.size):
                 for r in range(block):
                     _fetch(builder, _at(builder, out, _plus(builder, i, block + r), start), size * width * lanes.size)
-            totals = [
-                _slot(lanes, _load(lanes, builder.gep(place, [INT(v * width)]), masked))
-                for place in places
-                for v in range(size)
-            ]
+            vectors = [builder.gep(place, [INT(v * width)]) for place in places for v in range(size)]
+            totals = _before(lanes, begun, vectors, masked)
             with steps(builder, INT(0), count, 1) as s:
                 row = _at(builder, right, s, start)
                 operands = [_load(lanes, builder.gep(row, [INT(v * width)]), masked) for v in range(size)]
@@ -247,9 +268,8 @@ def _sum_over_samples(
                     factor = lanes.broadcast(builder.load(place))
                     for v, operand in enumerate(operands):
                         _add_product(lanes, totals[r * size + v], factor, operand)
-            for r, place in enumerate(places):
-                for v in range(size):
-                    _store(lanes, builder.load(totals[r * size + v]), builder.gep(place, [INT(v * width)]), masked)
+            for total, place in zip(totals, vectors):
+                _store(lanes, builder.load(total), place, masked)
 
 
 def transpose_to_lanes(

@@ -24,7 +24,7 @@ from codegen.emit.vector.contraction import (
     transpose_to_lanes,
 )
 from codegen.emit.vector.values import BYTE, INT, Counter, Scope
-from codegen.emit.vector.writer import Writer
+from codegen.emit.vector.writer import TRUE, Writer
 from codegen.schedule.lanes import steps_of
 from codegen.schedule.program import Contract, Kernel, KernelKind, Loop, Place
 from codegen.walk import base_name, extent, is_symbolic, size, subscripts
@@ -136,12 +136,13 @@ def _product(
     def body(lanes: Lanes, arguments: Sequence[ir.Value]) -> None:
         *given, samples = arguments
         pointers, others = given[: len(arrays)], iter(given[len(arrays) :])
+        begun = (next(others),) if kernel.kind.adds else ()
         summed = () if sums is None else ([(next(others), next(others)) for _ in sums],)
         found = [
             Array(pointer, tuple(next(others) if number in single else step for step in steps))
             for number, (pointer, (_, steps)) in enumerate(zip(pointers, arrays))
         ]
-        emit(lanes, writer.program.target, *sizes, *summed, found[0], found[1:], samples)
+        emit(lanes, writer.program.target, *sizes, *summed, found[0], found[1:], samples, *begun)
 
     flat = [n for part in sizes for n in (part if isinstance(part, Sequence) else [part])]
     known = [step for number, (_, steps) in enumerate(arrays) if number not in single for step in steps]
@@ -149,7 +150,8 @@ def _product(
     plain = [len(steps) for _, steps in arrays] == [2] * len(arrays)
     name = f"{emit.__name__}_{_name(*flat, *known)}" + ("" if plain else f"_{shape}")
     starts = [_start(writer, reference, own, scope) for reference, _ in arrays]
-    _call(writer, name, [*starts, *ends, *distances, _count(writer)], body)
+    begun = [writer.begun if kernel.begins else TRUE] if kernel.kind.adds else []
+    _call(writer, name, [*starts, *begun, *ends, *distances, _count(writer)], body)
 
 
 def _transpose(writer: Writer, kernel: Kernel, scope: Scope) -> None:
