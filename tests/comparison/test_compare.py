@@ -94,7 +94,7 @@ def kinds() -> list[tuple[str, str]]:
     once = {n for n in FUNCTIONS if n not in TWICE or FUNCTIONS[n].points.conventions}
     quick = {"jacobian per sample": once - LONG, "mixed_partials": TWICE}
     found = [(name, kind) for name in FUNCTIONS if name not in QUICK for kind, names in quick.items() if name in names]
-    return found[::3]  # neighbours in the table are of a family
+    return found[::5]  # neighbours in the table are of a family
 
 
 def test_what_is_chosen_is_in_the_table() -> None:
@@ -301,6 +301,8 @@ GRAPHS: Mapping[str, tuple[Graph, str, Sequence[str]]] = {
     **{name: (array, array.outputs[0], reals(array)) for name, array in ARRAYS.items()},
 }
 QUICK_GRAPHS = ("network", "samples that are mixed", "itself and its transpose")
+OF_OTHERS = ("jvp", "vjp", "jacobian forward", "jacobian reverse", "sparse_jacobian", "gauss_newton")
+"""Kinds that the quick suite has of these others, and not of the network, which takes five times as long."""
 
 
 def tables() -> list[object]:
@@ -310,8 +312,8 @@ def tables() -> list[object]:
         for kind in KINDS:
             if not applies(Row(name, graph, kind, of, wrt, {})) or (name, kind) in MIXED:
                 continue
-            marks = () if name in QUICK_GRAPHS else (pytest.mark.slow,)
-            found.append(pytest.param(name, kind, marks=marks, id=f"{name}, {kind}"))
+            quick = name in QUICK_GRAPHS and (name, kind) not in {("network", kind) for kind in OF_OTHERS}
+            found.append(pytest.param(name, kind, marks=() if quick else (pytest.mark.slow,), id=f"{name}, {kind}"))
     return found
 
 
