@@ -421,6 +421,8 @@ SWEEP = {
     *("x·exp(x)/sinh(2x)", "log of the logistic density", "log(2cosh + sinh)", "exp(x)·E₁(x)"),
     *("1/(1 + sinh(x))", "softplus(b·x)/b", "√(1 + cosh(x))", "log(exp(2x) − 2·exp(x) + 1)"),
     *("exp(x)/(1 + exp(x))", "log(x²⁵·(1 − x)³⁵)", "√(x + y) − √x", "1/(1 + 3·exp(−2x))"),
+    *("sinh(x)/x", "log coth", "exp·sinh", "c/(a + b·exp)", "T·log cosh(c/T)"),
+    *("x/√(x² − y²)", "log(a·exp + exp)", "a·x/(b + x)", "log(sinh/cosh)", "x/(1 + exp(x))", "asinh(exp)"),
 }
 """Others of their families are held to mpmath in the quick suite."""
 

@@ -172,7 +172,7 @@ def test_maxima_and_naive_formulas(ending: Callable[..., object], samples: int) 
     assert_agrees(steps(graph, values), graph, "loss", values)
 
 
-@holds_for(index_graphs(), quick=20, slow=100)
+@holds_for(index_graphs(), quick=10, slow=100)
 def test_any_graph(graph: Graph) -> None:
     values = random_values(graph, samples=2)
     assert_agrees(steps(graph, values), graph, "L", values)
