@@ -50,6 +50,7 @@ def test_the_lecture() -> None:
     assert "FAILED" not in text
 
 
+@pytest.mark.slow
 def test_jitted_code_calls_the_gradient() -> None:
     assert "accuracy 100.0%" in run("inside_numba.py")
 
@@ -94,9 +95,8 @@ SOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["heat", *(pytest.param(name, marks=pytest.mark.slow) for name in ("wave", "poisson"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLUTIONS)
 def test_a_spec_is_solved(name: str, tmp_path: Path) -> None:
     spec = ROOT / "examples" / f"{name}.yaml"
     result = CliRunner().invoke(app, ["solve", str(spec), "--out", str(tmp_path / "u.npz")])

@@ -19,6 +19,8 @@ TOGETHER = [
     *(ROOT / "docs" / f"{name}.md" for name in ("python", "formulas", "equations", "differential-equations", "layers")),
 ]
 """Pages that are one session, in this order."""
+FIRST = [page for page in TOGETHER if page.stem in ("README", "formulas", "layers")]
+"""Those of them that need none of the others."""
 ALONE = [
     *chapters(),
     *sorted((ROOT / "docs" / "guides").glob("*.md")),
@@ -39,18 +41,21 @@ STYLE = re.compile(r"<style>.*?</style>", re.DOTALL)
 
 
 @pytest.mark.values
+@pytest.mark.parametrize("pages", [FIRST, pytest.param(TOGETHER, marks=pytest.mark.slow)], ids=["some", "all"])
 def test_every_block_of_python_runs_as_printed_one_after_the_other(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pages: list[Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     monkeypatch.chdir(tmp_path)  # what the blocks save goes there
     session: dict[str, Any] = {}
-    for page in TOGETHER:
+    for page in pages:
         for _ in run(page, session):
             pass
     assert session["f"](2.0, 1.0) == (6.0, 2.0, 5.0)
     assert session["result"].test_accuracy > 0.9
     assert session["fit"].x == pytest.approx([239, 5.5e-4], rel=1e-6)
+    if pages == FIRST:
+        return
     assert session["decay"].split(session["found"].theta)["k"] == pytest.approx(1.5, rel=0.02)
     assert session["solution"].loss < 0.5
     assert session["found_by_sqp"].fun == pytest.approx(6.2324586, abs=1e-5)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.attacks.table import ATTACKS, tried
 
-SAMPLES = {"data": 20, "weights": 40, "guard": 4, "specs": 12}
+SAMPLES = {"data": 12, "weights": 30, "guard": 2, "specs": 6}
 """How many tries a sample has; of those of data every other one is crafted, the largest ones behind them."""
 
 MORE = {

@@ -148,7 +148,9 @@ def _check_gradient(case: str, method: str) -> None:
     assert distance([found[output] for output in derived.outputs[1:]], expected) <= 1e-14
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow) if case == "two dimensions" else case for case in CASES]
+)
 def test_second_derivatives(case: str) -> None:
     graph = scalar(GRAPHS[case])
     values, wrt = values_of(graph), reals(graph)

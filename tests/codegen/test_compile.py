@@ -130,7 +130,7 @@ def test_the_numpy_emitter_agrees(name: str) -> None:
     assert distance(found, outputs(graph, values)) <= 1e-12
 
 
-@pytest.mark.parametrize("name", ["2-5-3", "20-17-13-3, large enough for BLAS", "gelu"])
+@pytest.mark.parametrize("name", ["2-5-3", LARGE, pytest.param("gelu", marks=pytest.mark.slow)])
 def test_float32_is_within_rounding_of_float64(name: str) -> None:
     graph = gradient_of(name)
     values = random_values(graph, samples=7)

@@ -212,7 +212,7 @@ def test_every_method_gives_the_derivative(case: str) -> None:
     assert distance(outputs(gradient(unrolled, of, method="forward"), values), by_reverse) <= 1e-12
 
 
-@holds_for(index_graphs(), quick=15, slow=60)
+@holds_for(index_graphs(), quick=8, slow=60)
 def test_every_method_gives_the_derivative_of_a_random_graph(graph: Graph) -> None:
     values = random_values(graph)
     by_reverse = outputs(gradient(graph, "L"), values)

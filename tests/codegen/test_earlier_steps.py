@@ -122,7 +122,7 @@ CASES: Mapping[str, Callable[[Names], Entries]] = {
         o.y[o.t]: o.x[o.t] + Sum(exp(o.Y[o.j, 0] * o.x[o.t] / 4), o.earlier),
     },
 }
-QUICK = ("sums in sums before", "products", "two steps back, of two variables", "the past of one feature")
+QUICK = ("sums in sums before", "products", "two steps back, of two variables")
 
 
 def of(case: str, n: int | Symbol) -> Graph:

@@ -46,7 +46,12 @@ GRAPHS = {
 
 @pytest.mark.values
 @pytest.mark.parametrize(
-    ("name", "columns"), [*((name, None) for name in GRAPHS), ("a softmax", [1, 2]), ("a layer", [1, 2])]
+    ("name", "columns"),
+    [
+        *((name, None) for name in GRAPHS),
+        pytest.param("a softmax", [1, 2], marks=pytest.mark.slow),
+        ("a layer", [1, 2]),
+    ],
 )
 def test_it_is_the_sum_of_the_second_derivatives(name: str, columns: list[int] | None) -> None:
     graph, generator = GRAPHS[name], np.random.default_rng(0)

@@ -88,7 +88,7 @@ DERIVATIVES: Mapping[str, Callable[[Graph], Graph]] = {
 
 
 @pytest.mark.parametrize("kind", DERIVATIVES)
-@pytest.mark.parametrize("name", one_in(2, FORMULAS))
+@pytest.mark.parametrize("name", one_in(3, FORMULAS))
 def test_nodes_have_the_derivatives_of_equations(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever value and derivative are numbers: of what is not chosen equations may have 0·∞."""
     ours, theirs = derived(DERIVATIVES[kind], FORMULAS[name], monkeypatch)

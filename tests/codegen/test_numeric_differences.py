@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from codegen.numeric import (
     rounded,
 )
 from tests.codegen.networks import lecture, mlp, random_values
+from tests.sweeps import one_in
 
 METHODS: dict[str, Callable[..., Estimate]] = {
     "forward": forward_difference,
@@ -58,9 +60,10 @@ FUNCTIONS = (
 )
 
 
-@pytest.mark.parametrize("method", ["forward", "central", "richardson"])
-@pytest.mark.parametrize("expression", FUNCTIONS, ids=str)
-def test_the_estimated_error_bounds_the_error(method: str, expression: sympy.Expr) -> None:
+@pytest.mark.parametrize(
+    ("expression", "method"), one_in(2, product(FUNCTIONS, ("forward", "central", "richardson"))), ids=str
+)
+def test_the_estimated_error_bounds_the_error(expression: sympy.Expr, method: str) -> None:
     """Within a factor of 10, the safety factor of the gradient check: also where cancellation makes f noisy."""
     graph = from_expressions({"f": expression}, [x])
     for point in (0.0, 0.1, -0.7, 1.3, 2.0, -3.1, 17.0, 300.5):

@@ -157,7 +157,7 @@ def test_every_pass_keeps_every_value(case: str) -> None:
         assert distance(outputs(graph, values), expected) <= 1e-12, name
 
 
-@holds_for(index_graphs(), quick=12, slow=60)
+@holds_for(index_graphs(), quick=6, slow=60)
 def test_every_pass_keeps_every_value_of_a_random_graph(graph: Graph) -> None:
     values = random_values(graph)
     everything = graph.with_outputs(*dict.fromkeys(equation.name for equation in graph.equations))

@@ -116,6 +116,7 @@ GRAPHS: Mapping[str, Graph] = {
 }
 QUICK = ("a recurrent layer", "two steps back", "two steps from the end", "in two directions", "by a condition")
 CASES = [case if case in QUICK else pytest.param(case, marks=pytest.mark.slow) for case in GRAPHS]
+SHORT = QUICK[1:]
 
 
 @pytest.mark.parametrize("case", ["a recurrent layer", "functions in two directions"])
@@ -187,7 +188,7 @@ def test_products(case: str) -> None:
         assert distance([found[n] for n in one.outputs], [expected[n] for n in written.outputs]) <= 1e-13
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [c if c in SHORT else pytest.param(c, marks=pytest.mark.slow) for c in GRAPHS])
 def test_hessians(case: str) -> None:
     graph = scalar(GRAPHS[case])
     values, wrt = values_of(graph), reals(graph)[:2]
@@ -356,9 +357,10 @@ SUMS: Mapping[str, tuple[Expr, Callable[[np.ndarray, np.ndarray, np.ndarray, int
         False,
     ),
 }
+MUCH_ALIKE = ("a band", "functions of an upper triangle")
 
 
-@pytest.mark.parametrize("case", [c if c != "a band" else pytest.param(c, marks=pytest.mark.slow) for c in SUMS])
+@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow) if c in MUCH_ALIKE else c for c in SUMS])
 def test_sums_over_all_steps_before(case: str) -> None:
     """Terms that are the same at every step are added one a step; a triangle is summed again at each."""
     body, expected, grows = SUMS[case]
@@ -450,7 +452,7 @@ def layer(steps: object, samples: object) -> Graph:
     return codegen.from_expressions({H[s, t, ROW]: state, H[s, 0, ROW]: START[ROW], "L": loss}, given)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("steps", [1, pytest.param(2, marks=pytest.mark.slow), 5])
 def test_any_number_of_steps(steps: int) -> None:
     general = layer(Symbol("T"), Symbol("S"))
     written = layer(steps, Symbol("S")) if steps > 1 else None
@@ -469,7 +471,7 @@ def test_any_number_of_steps(steps: int) -> None:
             assert distance([found[n] for n in derived.outputs], [expected[n] for n in one.outputs]) <= 1e-13
 
 
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("steps", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_the_last_of_any_number_of_steps(steps: int) -> None:
     """Its second derivative reads what is there from two steps on."""
 

@@ -107,7 +107,7 @@ def test_the_hessian_vector_product_is_that_of_the_hessian(case: str) -> None:
         assert distance(outputs(hvp(one, of, wrt), {**values, **along}), [value, *expected]) <= 1e-12
 
 
-@holds_for(index_graphs(), quick=8, slow=25)
+@holds_for(index_graphs(), quick=4, slow=25)
 def test_hessians_of_random_graphs(graph: Graph) -> None:
     values = random_values(graph, samples=2)
     expected = second_by_complex_step(graph, "L", reals(graph), values)

@@ -349,7 +349,7 @@ AT_POLES: dict[str, tuple[sympy.Expr, Callable[..., Any], list[tuple[float, floa
     "1/Γ": (X / gamma(Y), lambda x, y: x * mpmath.rgamma(y), [(2, -2), (2, 1e-8), (2, 1e-8 - 2), (2, 0.5), (2, -1e-4)]),
 }
 """Where a denominator has a pole and the function crosses 0, and elsewhere."""
-LONG = {"B(x, y)", "(x)ₖ", "x₍ₖ₎", "1/Γ²", *(name for name in AT_POLES if "beside" in name)}
+LONG = {"C(6, x)", "B(x, y)", "(x)ₖ", "x₍ₖ₎", "1/Γ²", *(name for name in AT_POLES if "beside" in name)}
 """C(x, y) and 1/Γ are of their family; code of B(x, y) and 1/Γ² is held to the oracle in the quick suite."""
 
 

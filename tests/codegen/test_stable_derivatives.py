@@ -413,6 +413,17 @@ SWEEP = {
     *("1/(1 + exp(−x)/3)", "log(1 − p) of three", "log(1/(a + exp(x)))", "log((x − 2y)·(x + 2y))", "√(4x + 1) − 2√x"),
     *("1/x³ − 1/(x + 2)³", "a/x − a/(x + y)", "B(a, b)", "log Shi", "Γ(−6.3, x)", "y + E(7/2, x·y)", "erf(x)/x"),
     *("x·cosh(a·x)/sinh(2a·x)", "x²/(exp(x) − 1)²", "1/(x² − 1)"),
+    *("c/(1 + exp(−b·(x − a)))²", "b/(1 − exp(−b·c))", "log(λᵏ·exp(−λ)/k!)", "√cosh(x)/cosh(2x)"),
+    *("exp·sinh/sinh", "log(xᵃ·(1 − x)ᵇ)", "x/tanh(x/T)", "(x − 1)/log(x)", "log cosh(x)/x"),
+    *("sin(x)·cosh(x)/sinh(2x)", "C(1200, x)/2¹²⁰⁰", "(exp(b·x) − 1 − b·x)/b²", "sinh²/cosh"),
+    *("(cosh − 1)/sinh", "cosh(x − y)/cosh(x + y)", "(exp − 1)/(exp + 1)", "exp(x)/cosh(x)", "log(1 + x)/x"),
+    *("exp(−x)·I₀(x)", "log(x/(exp(x) − 1))", "sinh/sinh", "cosh(x)/(sinh(2x)·tanh(x))", "b/(a + b·cosh(x))"),
+    *("exp(−x)/(1 + cosh(x))", "sin(x)/x", "J₁(b·c)/b", "tanh(b·c)/b", "exp(−x)·sinh(x)/x", "1/(a + cosh(x))"),
+    *("x·exp(x)/sinh(2x)", "log of the logistic density", "log(2cosh + sinh)", "exp(x)·E₁(x)"),
+    *("1/(1 + sinh(x))", "softplus(b·x)/b", "√(1 + cosh(x))", "log(exp(2x) − 2·exp(x) + 1)"),
+    *("exp(x)/(1 + exp(x))", "log(x²⁵·(1 − x)³⁵)", "√(x + y) − √x", "1/(1 + 3·exp(−2x))"),
+    *("sinh(x)/x", "log coth", "exp·sinh", "c/(a + b·exp)", "T·log cosh(c/T)"),
+    *("x/√(x² − y²)", "log(a·exp + exp)", "a·x/(b + x)", "log(sinh/cosh)", "x/(1 + exp(x))", "asinh(exp)"),
 }
 """Others of their families are held to mpmath in the quick suite."""
 

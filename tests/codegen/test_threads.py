@@ -20,7 +20,7 @@ pytestmark = pytest.mark.values
 
 @lru_cache(maxsize=16)
 def compiled(threads: int, schedule: str = "tiled", dtype: str = "float64") -> CompiledFunction:
-    network = mlp([5, 24, 3])
+    network = mlp([5, 10, 3])
     names = parameters(network)
     packs = {"theta": names, "gradient": [f"dloss/d{n}" for n in names]}
     graph = gradient(network, "loss", names)
@@ -193,7 +193,7 @@ def test_a_maximum_over_samples_is_combined_over_chunks() -> None:
 def test_few_samples_agree_with_the_evaluator(samples: int) -> None:
     """Up to three run with features in lanes, more with samples in lanes."""
     x, y, theta = arguments(200)
-    network = mlp([5, 24, 3])
+    network = mlp([5, 10, 3])
     values = {**cut(theta, network), "x": x[:samples], "y": y[:samples]}
     expected = outputs(gradient(network, "loss", parameters(network)), values)
     loss, slope = compiled(1)(x[:samples].copy(), y[:samples].copy(), theta)

@@ -350,7 +350,7 @@ WHOLE = {"the softmax of a network", "the loss of each sample", "a network, all 
 
 
 @pytest.mark.parametrize(
-    "case", one_in(2, (pytest.param(case, marks=pytest.mark.slow) if case in WHOLE else case for case in ARRAYS))
+    "case", one_in(4, (pytest.param(case, marks=pytest.mark.slow) if case in WHOLE else case for case in ARRAYS))
 )
 def test_the_sparse_hessian_is_the_dense_one(case: str) -> None:
     """Of the sum of the cubes of the first output, against the dense Jacobians of its gradient."""

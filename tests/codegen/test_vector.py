@@ -40,7 +40,7 @@ from tests.codegen.networks import (
 )
 
 Sizes = tuple[int, ...]
-SIZES: Sizes = (3, 17, 4)
+SIZES: Sizes = (3, 9, 4)
 BLOCKED: Sizes = (13, 40, 11)
 """More rows than a block of accumulators has, and columns that do not fill a vector."""
 NARROWING: Sizes = (43, 5, 4)

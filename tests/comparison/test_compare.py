@@ -55,7 +55,7 @@ def hold(rows: Iterable[Row], record: Record | None = None) -> Comparison:
 
 # --- the table of `symnn compare` ---------------------------------------------------------------------------------
 
-QUICK = ("tanh", "softplus", "Piecewise")
+QUICK = ("tanh", "Piecewise")
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -94,7 +94,7 @@ def kinds() -> list[tuple[str, str]]:
     once = {n for n in FUNCTIONS if n not in TWICE or FUNCTIONS[n].points.conventions}
     quick = {"jacobian per sample": once - LONG, "mixed_partials": TWICE}
     found = [(name, kind) for name in FUNCTIONS if name not in QUICK for kind, names in quick.items() if name in names]
-    return found[::3]  # neighbours in the table are of a family
+    return found[::5]  # neighbours in the table are of a family
 
 
 def test_what_is_chosen_is_in_the_table() -> None:
@@ -301,6 +301,8 @@ GRAPHS: Mapping[str, tuple[Graph, str, Sequence[str]]] = {
     **{name: (array, array.outputs[0], reals(array)) for name, array in ARRAYS.items()},
 }
 QUICK_GRAPHS = ("network", "samples that are mixed", "itself and its transpose")
+OF_OTHERS = ("jvp", "vjp", "jacobian forward", "jacobian reverse", "sparse_jacobian", "gauss_newton")
+"""Kinds that the quick suite has of these others, and not of the network, which takes five times as long."""
 
 
 def tables() -> list[object]:
@@ -310,8 +312,8 @@ def tables() -> list[object]:
         for kind in KINDS:
             if not applies(Row(name, graph, kind, of, wrt, {})) or (name, kind) in MIXED:
                 continue
-            marks = () if name in QUICK_GRAPHS else (pytest.mark.slow,)
-            found.append(pytest.param(name, kind, marks=marks, id=f"{name}, {kind}"))
+            quick = name in QUICK_GRAPHS and (name, kind) not in {("network", kind) for kind in OF_OTHERS}
+            found.append(pytest.param(name, kind, marks=() if quick else (pytest.mark.slow,), id=f"{name}, {kind}"))
     return found
 
 
@@ -330,15 +332,21 @@ def test_derivatives_of_graphs(name: str, kind: str, record_property: Record) ->
     hold([Row(name, graph, kind, of, wrt, values, oracles=oracles, ways=PLAIN, bounded=bounded)], record_property)
 
 
-@pytest.mark.parametrize("kind", ["gradient", "hvp", pytest.param("jvp", marks=pytest.mark.slow)])
+OFTEN = [
+    ("gradient", "float64", VECTOR),
+    ("gradient", "float32", ("vector tiled",)),
+    ("hvp", "float32", ("vector tiled",)),
+]
+ALL = [
+    (kind, *way)
+    for kind in ("gradient", "hvp", "jvp")
+    for way in (("float64", VECTOR), ("float64", NUMBA), ("float32", VECTOR))
+]
+
+
 @pytest.mark.parametrize(
-    ("dtype", "ways"),
-    [
-        ("float64", VECTOR),
-        ("float32", ("vector tiled",)),
-        pytest.param("float64", NUMBA, marks=pytest.mark.slow),
-        pytest.param("float32", VECTOR, marks=pytest.mark.slow),
-    ],
+    ("kind", "dtype", "ways"),
+    [*OFTEN, *(pytest.param(*row, marks=pytest.mark.slow) for row in ALL if row not in OFTEN)],
 )
 def test_every_emitter_and_schedule(kind: str, dtype: str, ways: Sequence[str], record_property: Record) -> None:
     graph = mlp([3, 4, 3])

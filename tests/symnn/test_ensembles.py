@@ -97,17 +97,17 @@ def hidden(*widths: int, last: str = "sigmoid", decay: float = 0.0) -> Network:
 
 def test_members_of_other_widths_are_the_networks_trained_alone() -> None:
     """Each with the parameters, averages and losses of itself, beside members that share no lanes with it."""
-    networks = [hidden(3, 2), hidden(2, 4), hidden(2, last="relu"), DRAWN]
+    networks = [hidden(3, 2), hidden(2, 4), DRAWN]
     settings = {"epochs": 2, "batch_size": 16, "optimiser": "adamw"}
     data = symnn.Dataset.from_arrays(X, Y)
-    found = symnn.ensemble(networks, data, settings, seeds=[0, 4, 5, 6])
-    for n, (network, seed) in enumerate(zip(networks, [0, 4, 5, 6])):
+    found = symnn.ensemble(networks, data, settings, seeds=[0, 4, 6])
+    for n, (network, seed) in enumerate(zip(networks, [0, 4, 6])):
         (alone,) = symnn.ensemble([network], data, settings, seeds=[seed]).members
         assert found.members[n].network is network
         np.testing.assert_allclose(found.members[n].theta, alone.theta, rtol=1e-9, atol=1e-12)
     outputs = found.outputs(X)
     np.testing.assert_array_equal(outputs[1], found.members[1].predict(X))
-    assert repr(found).startswith("<Ensemble: 4 members of 4 networks, the first a Network")
+    assert repr(found).startswith("<Ensemble: 3 members of 3 networks, the first a Network")
 
 
 def test_what_a_narrow_member_lacks_stays_0() -> None:

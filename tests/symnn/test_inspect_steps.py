@@ -19,6 +19,7 @@ from symnn.losses import LOSSES
 from symnn.network import Network, dense
 from tests.codegen.networks import ENDINGS, S, index_graphs, lecture, mlp, random_values, s
 from tests.properties import holds_for
+from tests.sweeps import one_in
 
 Arrays = Mapping[str, NDArray[np.float64]]
 
@@ -143,7 +144,7 @@ def assert_agrees(found: Steps, graph: Graph, of: str, values: Arrays) -> None:
             np.testing.assert_allclose(vertex.gradient, total, rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("name", one_in(2, ACTIVATIONS))
 def test_every_activation_neuron_by_neuron(name: str) -> None:
     network = Network(2, (dense(2, name), dense(3)), "softmax_cross_entropy")
     values = point(network, 2)
@@ -171,7 +172,7 @@ def test_maxima_and_naive_formulas(ending: Callable[..., object], samples: int) 
     assert_agrees(steps(graph, values), graph, "loss", values)
 
 
-@holds_for(index_graphs(), quick=20, slow=100)
+@holds_for(index_graphs(), quick=10, slow=100)
 def test_any_graph(graph: Graph) -> None:
     values = random_values(graph, samples=2)
     assert_agrees(steps(graph, values), graph, "L", values)
@@ -256,7 +257,7 @@ def test_numbers_for_extents_leave_the_range_of_integers() -> None:
     assert with_sizes(Graph((labels,), (loss,), ("L",)), {S: 2}).inputs == (Variable("y", (2,), "integer", below=3),)
 
 
-@pytest.mark.parametrize("time", [4, "any"])
+@pytest.mark.parametrize("time", [pytest.param(4, marks=pytest.mark.slow), "any"])
 def test_a_recurrence_that_is_no_small_one_goes_step_by_step(time: int | str) -> None:
     network = Network.from_spec(
         {

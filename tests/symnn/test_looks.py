@@ -137,7 +137,9 @@ def others(page: Page, name: str, picture: str) -> float:
     )
 
 
-@pytest.mark.parametrize("name", LOOKS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in ("report-live", "playground-narrow") else n for n in LOOKS]
+)
 def test_pages_look_as_they_did(window: tuple[Page, Path], name: str, request: pytest.FixtureRequest) -> None:
     picture = seen(window, name)
     if request.config.getoption("--update-golden"):

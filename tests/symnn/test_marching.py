@@ -182,7 +182,7 @@ def test_slabs_that_are_done_are_not_solved_again(marched: March, tmp_path: Path
     assert not state.exists()
 
 
-@pytest.mark.parametrize("changes", [{}, {"resampling": {"every": 3}}])
+@pytest.mark.parametrize("changes", [pytest.param({}, marks=pytest.mark.slow), {"resampling": {"every": 3}}])
 def test_a_slab_that_was_broken_off_goes_on_to_the_same_bits(tmp_path: Path, changes: dict[str, Any]) -> None:
     state = tmp_path / "u.state"
     physics = symnn.Physics.from_spec(

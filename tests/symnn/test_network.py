@@ -207,7 +207,9 @@ LOSS_VALUES: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-6)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-13), pytest.param("float32", 1e-6, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_are_their_formulas(name: str, dtype: Dtype, tolerance: float) -> None:
     network = Network(2, (dense(2),), name)

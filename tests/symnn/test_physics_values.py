@@ -122,7 +122,7 @@ def test_a_place_may_depend_on_a_coefficient() -> None:
 @pytest.mark.parametrize(
     ("whole", "one_by_one", "forms"),
     [
-        ("laplacian(u)", "u_xx + u_yy + u_tt", {}),
+        pytest.param("laplacian(u)", "u_xx + u_yy + u_tt", {}, marks=pytest.mark.slow),
         ("u_t - laplacian(u, x, y)", "u_t - u_xx - u_yy", {"u": ("sin(x)*t", "x*(1 - y)*t")}),
     ],
     ids=["as it is", "conditions built in"],

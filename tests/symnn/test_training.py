@@ -331,7 +331,7 @@ def test_ten_epochs_and_ten_more_are_twenty_to_the_bit(optimiser: str, dtype: An
     assert [epoch.number for epoch in whole.history] == list(range(1, 21))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", ["float64", pytest.param("float32", marks=pytest.mark.slow)])
 def test_three_steps_of_lbfgs_and_three_more_are_six_to_the_bit(dtype: Any) -> None:
     x = np.random.default_rng(0).normal(size=(200, 2))
     network = Network(2, (dense(8, "tanh"), dense(2)), "softmax_cross_entropy")
@@ -399,7 +399,7 @@ def test_raw_arrays_are_taken_as_the_loss_wants_them(what: str) -> None:
     assert result.predict(1e3 + 10 * POINTS).shape == (40, outputs)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("dtype", [pytest.param("float64", marks=pytest.mark.slow), "float32"])
 def test_a_result_is_saved_with_all_that_predicting_needs(dtype: str, tmp_path: Path) -> None:
     flowers = {"size": [*range(20)], "colour": ["red", "blue"] * 10, "kind": ["rose", "daisy"] * 10}
     network = Network(3, (dense(4, lambda x: x * tanh(x)), dense(2)), "softmax_cross_entropy")
