@@ -114,9 +114,13 @@ def _has_rows(program: Program) -> bool:
 
 
 def _decided(program: Program, target: Target, dtype: Dtype) -> Program:
-    """The program with its loops in lanes and its samples in chunks. Two registers hide the latency of a chain."""
-    several = 2 if program.samples is not None and program.schedule != "unrolled" else 1
-    program = in_lanes(replace(program, target=target, dtype=dtype), several * target.lanes(dtype))
+    """The program with its loops in lanes and its samples in chunks.
+
+    Two registers hide the latency of a chain. A tile is whole vectors long, so that a small one has one register.
+    """
+    over, lanes = program.samples, target.lanes(dtype)
+    several = 2 if over is not None and program.schedule != "unrolled" and (over.tile or TILE) >= 2 * lanes else 1
+    program = in_lanes(replace(program, target=target, dtype=dtype), several * lanes)
     over = program.samples
     return program if over is None else _with_samples(program, replace(over, chunk=chunk_of(program)))
 
@@ -165,7 +169,7 @@ def tiled(graph: Graph, target: Target, dtype: Dtype) -> Program | None:
     places = {storage.number for storage in program.storage.values() if storage.place is Place.TILE}
     numbers = sum(elements(program.work[n], UNKNOWN_EXTENT) for n in places)
     sums = sum(size(kernel.equation.free) for kernel in kernels.values() if kernel.kind.adds)
-    tile = target.tile(numbers * ITEM[dtype] // TILE, sums * ITEM[dtype])
+    tile = max(target.tile(numbers * ITEM[dtype] // TILE, sums * ITEM[dtype]), target.lanes(dtype))
     if tile == TILE:
         return program
     program = _with_samples(program, replace(over, tile=tile))

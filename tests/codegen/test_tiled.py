@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from sympy import Expr, tanh
 
-from codegen import Equation, Graph, Index, Reduction, Variable, gradient, optimise, sample_extent
+from codegen import Equation, Graph, Index, Reduction, Variable, compile, gradient, optimise, sample_extent
+from codegen.dtypes import Dtype
 from codegen.numeric.evaluate import evaluate
 from codegen.schedule import schedule
-from codegen.schedule.program import Kernel, KernelKind, walk
+from codegen.schedule.program import Kernel, KernelKind, Loop, Vector, walk
+from codegen.schedule.target import Target
 from codegen.schedule.tiled import COLUMNS, DEPTH, LONG, ROWS, TRANSPOSING, tile_graph
 from codegen.walk import base_name, subscripts
 from tests.codegen.networks import mlp, outputs, random_values
@@ -37,6 +39,20 @@ def product(rows: int, columns: int) -> Graph:
     u, v = Variable("u", (S, rows)), Variable("v", (S, columns))
     maps = (Equation(u[s, i], tanh(x[s, i])), Equation(v[s, j], tanh(y[s, j])))
     return Graph((x, y), (*maps, total(G[i, j], u[s, i] * v[s, j], s)), ("G",))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("register", [16, 32, 64, 128, 256])
+@pytest.mark.parametrize("cache", [1 << 10, 1 << 14, 1 << 20])
+def test_a_tile_is_whole_vectors_long(cache: int, register: int, dtype: Dtype) -> None:
+    graph = optimise(gradient(mlp([7, 13, 5]), "loss", ["W1", "W2"]))[0]
+    program = schedule(graph, "tiled", Target(register=register, cache=cache), dtype)
+    assert program.samples is not None
+    tile = program.samples.tile
+    widths = {v.mode.width for v, _ in walk(program.statements) if isinstance(v, Loop) and isinstance(v.mode, Vector)}
+    assert tile is not None
+    assert widths
+    assert all(tile % width == 0 for width in widths)
 
 
 def kinds(graph: Graph) -> list[KernelKind]:
@@ -111,3 +127,16 @@ def test_the_graph_of_a_tile_has_the_values_of_the_given_one() -> None:
     given = evaluate(tiled, values)
     for name, expected in zip(graph.outputs, outputs(graph, values), strict=True):
         np.testing.assert_allclose(given[name], expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("samples", [16, 35])
+def test_small_tiles_have_the_same_values_in_both_precisions(samples: int) -> None:
+    """9,000 units: the arrays of 16 samples are all that the second-level cache holds."""
+    graph = gradient(mlp([3, 9_000, 3]), "loss", ["W1", "W2"])
+    values = random_values(graph, samples=samples)
+    found = []
+    for dtype in ("float64", "float32"):
+        given = [value if value.dtype.kind == "i" else (value / 50).astype(dtype) for value in values.values()]
+        found.append(compile(graph, dtype=dtype, schedule="tiled", cache=False)(*given))
+    for exact, single in zip(*found):
+        np.testing.assert_allclose(single, exact, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
