@@ -57,6 +57,10 @@ SAYING = frozenset({Piecewise, step, equal, select})
 """What says by itself where it may not be 0."""
 
 
+STEPS = 16
+"""So many conditions are looked at for one among them."""
+
+
 class Edge(NamedTuple):
     """From a node to an operand: the local derivatives of some branches, of which the first that holds counts."""
 
@@ -90,7 +94,24 @@ class Conditions:
         kept = [c for c in dict.fromkeys(conditions) if c != self.always]
         if self.never in kept:
             return self.never
+        if len(kept) > 1:
+            kept = [c for c in kept if not any(other != c and self._implies(other, c) for other in kept)]
         return self._joined(And, kept) if kept else self.always
+
+    def _implies(self, one: Condition, other: Condition) -> bool:
+        """Whether one condition is a conjunction with another one, or that is a disjunction with it, as far as seen."""
+        heads, operands = self.nodes.heads, self.nodes.operands
+        wanted = {other, *(operands[other] if heads[other] is Or else ())}
+        first, stack = min(wanted), [one]
+        for _ in range(STEPS):
+            if not stack:
+                return False
+            condition = stack.pop()
+            if condition in wanted:
+                return True
+            if heads[condition] is And:
+                stack += [operand for operand in operands[condition] if operand >= first]
+        return False
 
     def either(self, conditions: Iterable[Condition]) -> Condition:
         kept = [c for c in dict.fromkeys(conditions) if c != self.never]
@@ -138,7 +159,12 @@ class Conditions:
         where = {part.where for part in parts}
         if len(where) == 1:
             return Passing(self.nodes.total([part.value for part in parts]), *where)
-        return Passing(self.nodes.total(map(self.masked, parts)), self.either([part.where for part in parts]))
+        narrow = [Passing(value, self.both(where, self.where(value))) for value, where in parts]
+        total = self.nodes.total(map(self.masked, narrow))
+        somewhere = self.either([part.where for part in narrow])
+        if total >= self._looked_at:
+            self._where[total] = somewhere
+        return Passing(total, somewhere)
 
     def may_be_infinite(self, node: Node) -> bool:
         """Whether a value may be infinite, or nan, where the inputs are numbers of ordinary size."""
@@ -157,7 +183,7 @@ class Conditions:
         heads, operands, known = self.nodes.heads, self.nodes.operands, self._where.keys()
         while self._looked_at <= node:
             number = self._looked_at
-            if heads[number] in SAYING or not known.isdisjoint(operands[number]):
+            if number not in known and (heads[number] in SAYING or not known.isdisjoint(operands[number])):
                 condition = self._of_operation(number)
                 if condition != self.always:
                     self._where[number] = condition

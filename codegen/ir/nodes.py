@@ -211,10 +211,6 @@ class Nodes:
         """From now on a leaf stands for a node."""
         self._found[leaf] = node
 
-    def has_name(self, leaf: Basic) -> bool:
-        """Whether a leaf has been read, or stands for a node."""
-        return leaf in self._found
-
     def number(self, value: int | Expr) -> Node:
         """A constant."""
         return self.leaf(S(value))
@@ -395,6 +391,17 @@ class Nodes:
                 assert isinstance(head, Basic)
                 found.append(self.leaf(head))
         return found[-1]
+
+    def pattern(self, node: Node, numbers: Mapping[Basic, int]) -> Pattern:
+        """The pattern of a node, in which some leaves have these numbers."""
+        found: dict[Node, int] = {}
+        steps: list[tuple[Head | int, tuple[int, ...]]] = []
+        for part in self.postorder([node]):
+            found[part] = len(steps)
+            head, operands = self.heads[part], self.operands[part]
+            is_leaf = isinstance(head, Basic)
+            steps.append((numbers.get(head, head) if is_leaf else head, tuple([found[o] for o in operands])))
+        return tuple(steps)
 
     def written(self, node: Node, known: Callable[[Node], Basic | None] = lambda node: None) -> Any:
         """The expression of a node; ``known`` are parts that have names."""

@@ -11,7 +11,7 @@ from codegen.functions import bose, coth, csch, expm1, logistic, sech, sigmoid
 from codegen.functions.ratios import NUMBERS, ROWS
 from codegen.functions.scaled import COSH, SINH, Part, product_of, zeros_of
 
-__all__ = ["DAMPED", "OVERFLOWING", "in_one_exponential"]
+__all__ = ["DAMPED", "OVERFLOWING", "RATIOS", "SCALES", "VANISHING", "in_one_exponential"]
 
 
 class Scale(NamedTuple):

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import chain
 
-from sympy import Add, And, Expr, Mul, Not, Or, Piecewise, Pow, exp, log
+from sympy import Add, And, Mul, Not, Or, Piecewise, Pow, exp, log
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
-from codegen.functions import canonical, log1p, logistic
-from codegen.ir.equation import Equation, Variable
+from codegen.functions import log1p, logistic
 from codegen.ir.formulas import Formulas
-from codegen.ir.names import Names
 from codegen.ir.nodes import Head, Node, Nodes
-from codegen.passes.stabilise import stable_equations
 from codegen.passes.stable_forms import RECIPROCALS
+from codegen.passes.stable_parts import Part
 from codegen.passes.unsettled import (
     ABOVE,
     BELOW,
     CLOSED,
-    SHARED,
     exponentials,
     factors,
     has_nested_exponentials,
@@ -36,7 +33,6 @@ from codegen.passes.unsettled import (
     terms,
     unsettled,
 )
-from codegen.walk import references
 
 CHOOSING = (Piecewise, ExprCondPair, Relational, And, Or, Not, BooleanAtom)
 """What is no number, or is made of what is none: no part of a graph of numbers."""
@@ -45,6 +41,7 @@ CHOOSING = (Piecewise, ExprCondPair, Relational, And, Or, Not, BooleanAtom)
 def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     """The formulas without unstable forms, see :func:`~codegen.passes.stabilise.stabilise`.
 
+    >>> from codegen.ir.equation import Equation, Variable
     >>> from sympy import Symbol, exp, log
     >>> x, y = Symbol("x", real=True), Symbol("y", real=True)
     >>> read = Formulas.of([Variable("x")], [Equation(y, (1 + log(1 + exp(x))) ** 2)])
@@ -59,14 +56,23 @@ def stabilised(formulas: Formulas, keep: Collection[str] = ()) -> Formulas:
     some = unsettled(nodes, order)
     if not some:
         return replace(formulas, stable=True)
-    part = _part(formulas, order, _around(nodes, order, some))
-    ends = [node for cell, node in formulas.assigned.items() if cell.name in keep and node in part.inside]
-    names = Names(str(name) for name in part.names.values())
-    stable = stable_equations(part.equations, [part.names[node].name for node in ends], part.outputs, names)
-    if len(stable) == len(part.equations) and all(new is old for new, old in zip(stable, part.equations)):
+    inside = _around(nodes, order, some)
+    kept = {node for cell, node in formulas.assigned.items() if cell.name in keep}
+    forms = Part.of(nodes, order, inside, formulas.assigned.values(), kept).forms(some)
+    if not forms:
         return replace(formulas, stable=True)
-    new, found = _replaced(nodes, roots, part, {e.target: e.body for e in stable})
-    return replace(formulas, nodes=new, assigned={c: found[n] for c, n in formulas.assigned.items()}, stable=True)
+    new = nodes.copy()
+
+    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
+        if node in forms:
+            pattern, leaves = forms[node]
+            return new.filled(pattern, [found[leaf] for leaf in leaves])
+        head = nodes.heads[node]
+        assert isinstance(head, type)
+        return new.made(head, given)
+
+    stable, found = new.rebuilt(roots, forms, made)
+    return replace(formulas, nodes=stable, assigned={c: found[n] for c, n in formulas.assigned.items()}, stable=True)
 
 
 def _with_plain_forms(formulas: Formulas) -> Formulas:
@@ -165,81 +171,3 @@ def _within(some: Collection[Node], neighbours: Callable[[Node], Sequence[Node]]
         last = [node for node in dict.fromkeys(n for node in last for n in neighbours(node)) if node not in found]
         found.update(last)
     return found
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Operations cut out of a table: their equations, and the symbols of what these read and assign."""
-
-    equations: Sequence[Equation]
-    outputs: Sequence[str]
-    inside: set[Node]
-    names: Mapping[Node, Expr]
-
-
-def _part(formulas: Formulas, order: Iterable[Node], inside: set[Node]) -> _Part:
-    nodes = formulas.nodes
-    prefix = "v"
-    while any(name.startswith(prefix) for name in formulas.variables):
-        prefix += "'"
-    uses = nodes.uses(inside)
-    assigned = set(formulas.assigned.values())
-    read = assigned.union(o for node in order if node not in inside for o in nodes.operands[node])
-    names: dict[Node, Expr] = {}
-    hidden: dict[Node, Expr] = {}
-    sizes: dict[Node, int] = {}
-    equations: list[Equation] = []
-    outputs: list[str] = []
-
-    def name(node: Node) -> Variable:
-        variable = Variable(f"{prefix}{node}")
-        names[node] = variable.symbol
-        return variable
-
-    for node in order:
-        if node not in inside:
-            if node in uses and nodes.constant(node) is None:
-                hidden[node] = name(node).symbol
-            continue
-        size = 1 + sum(sizes.get(operand, 1) for operand in nodes.operands[node])
-        if node in read or (uses.get(node, 0) > 1 and size >= SHARED):
-            body = canonical(nodes.written(node, hidden.get))
-            variable = name(node)
-            equations.append(Equation(variable.symbol, body))
-            if size >= SHARED:  # Rules see what is in a small one: Γ(a)/Γ(a + b) where others read a + b.
-                hidden[node], size = variable.symbol, 1
-            if node in read:
-                outputs.append(variable.name)
-        sizes[node] = size
-    return _Part(equations, outputs, inside, names)
-
-
-def _replaced(
-    nodes: Nodes, roots: Sequence[Node], part: _Part, bodies: Mapping[Expr, Expr]
-) -> tuple[Nodes, Mapping[Node, Node]]:
-    """A table with other formulas for a part of another one; by root the node of its value."""
-    new = nodes.copy()
-
-    def made(node: Node, given: tuple[Node, ...], found: Sequence[Node]) -> Node:
-        name, head = part.names.get(node), nodes.heads[node]
-        if node in part.inside:
-            return node if name is None else _read(new, name, bodies)
-        is_same = given == nodes.operands[node] or not isinstance(head, type)
-        now = node if is_same else new.made(head, given)
-        if name is not None:
-            new.name(name, now)
-        return now
-
-    return new.rebuilt(roots, part.inside.union(part.names), made)
-
-
-def _read(nodes: Nodes, target: Expr, bodies: Mapping[Expr, Expr]) -> Node:
-    """The node of a vertex, which it stands for from now on, as do those that it reads."""
-    stack = [target]
-    while stack:
-        body = bodies[stack[-1]]
-        waiting = [leaf for leaf in references(body) if leaf in bodies and not nodes.has_name(leaf)]
-        if not waiting:
-            nodes.name(stack.pop(), nodes.read(body))
-        stack += waiting
-    return nodes.leaf(target)

@@ -61,7 +61,8 @@ from codegen.functions.special import besseli, besselk, lambert_w
 from codegen.ir.nodes import Head, Node, Nodes
 from codegen.passes.densities import GAMMAS
 from codegen.passes.norms import SHORT, Squares, log1p_squared_of, over_squares_of
-from codegen.passes.overflowing import DAMPED, OVERFLOWING
+from codegen.passes.overflowing import DAMPED, OVERFLOWING, RATIOS, SCALES
+from codegen.passes.overflowing import VANISHING as VANISHING_BESIDE
 from codegen.passes.stable_forms import (
     DAMPING,
     DECAYING,
@@ -114,6 +115,9 @@ MULTIPLIED = frozenset(
 ALWAYS = frozenset({besseli, log_sum_exp, bose, hypot})
 """Factors with so many forms that SymPy is asked at once; of hypot its reciprocals."""
 
+IN_ONE_EXPONENTIAL = frozenset({exp, *SCALES, *RATIOS, *VANISHING_BESIDE})
+"""Factors that may be part of one exponential."""
+
 DIFFERING: Mapping[Any, Head] = {log: log, log1p: log, hypot: hypot, Rational(1, 2): Pow}
 """By the function or the power, what differences of it are of."""
 
@@ -140,10 +144,9 @@ def unsettled(nodes: Nodes, order: Sequence[Node]) -> list[Node]:
     asked = np.array(order, np.int64)
     near = _Near(nodes, asked)
     apart = {*np.flatnonzero(near.apart(asked)).tolist()}
-    seeing: Mapping[Rule, Rule] = {_is_in_one_exponential: partial(_is_in_one_exponential, apart=apart)}
     found: set[Node] = set()
     for head, name, where in _RULES:
-        rule = seeing.get(name, name)
+        rule = _seeing(name, apart)
         some = asked[near.edges.has(head)[asked]]
         if len(some):
             found.update([node for node in some[where(near)[some]].tolist() if node not in found and rule(nodes, node)])
@@ -446,12 +449,17 @@ def terms(nodes: Nodes, node: Node, deep: int = DEEP) -> Iterator[tuple[Expr, No
 
 def factors(nodes: Nodes, node: Node, deep: int = DEEP, apart: Collection[Node] = ()) -> Iterator[Factor]:
     """The factors of a node but for its number, as powers; products that stand apart are one."""
+    return map(nodes.as_power, multiplied(nodes, node, deep, apart))
+
+
+def multiplied(nodes: Nodes, node: Node, deep: int = DEEP, apart: Collection[Node] = ()) -> Iterator[Node]:
+    """The same as nodes."""
     _, rest = nodes.parted(node)
     for operand in nodes.operands[rest] if nodes.heads[rest] is Mul else (rest,):
         if nodes.heads[operand] is Mul and deep and operand not in apart:
-            yield from factors(nodes, operand, deep - 1, apart)
+            yield from multiplied(nodes, operand, deep - 1, apart)
         else:
-            yield nodes.as_power(operand)
+            yield operand
 
 
 def _argument(nodes: Nodes, node: Node) -> Node:
@@ -553,9 +561,32 @@ def _is_completed(nodes: Nodes, inside: Sequence[Node], tail: Node, present: set
     return any({base for base, _ in factors(nodes, rest)} == wanted and rest != tail for rest in present)
 
 
-def is_product_otherwise(nodes: Nodes, node: Node) -> bool:
-    """Whether a product may have another form than :func:`over_squares`."""
-    return any(rule(nodes, node) for rule in _OF_PRODUCTS)
+def is_product_otherwise(nodes: Nodes, node: Node, apart: Collection[Node] = ()) -> bool:
+    """Whether a product may have another form than :func:`over_squares`, where some nodes stand apart."""
+    return any(_seeing(rule, apart)(nodes, node) for rule in _OF_PRODUCTS)
+
+
+def may_have_form(nodes: Nodes, node: Node, apart: Collection[Node]) -> bool:
+    """Whether a rule that may apply still may where these nodes stand apart, and no more than these."""
+    if nodes.heads[node] is not Mul:
+        return True
+    return is_product_otherwise(nodes, node, apart) or over_squares(nodes, node) is not None
+
+
+def scaled_factors(nodes: Nodes, node: Node, apart: Collection[Node]) -> Sequence[Node] | None:
+    """The factors that :func:`~codegen.passes.overflowing.in_one_exponential` is about, if no other rule may apply."""
+    others = (rule for rule in _OF_PRODUCTS if rule is not _is_in_one_exponential)
+    if nodes.heads[node] is not Mul or any(rule(nodes, node) for rule in others) or over_squares(nodes, node):
+        return None
+    powers = [(factor, nodes.as_power(factor)[0]) for factor in multiplied(nodes, node, apart=apart)]
+    arguments = [_argument(nodes, base) for _, base in powers if nodes.heads[base] in SCALES]
+    zeros = {*arguments, *(base for argument in arguments for base, _ in factors(nodes, argument))}
+    return [factor for factor, base in powers if nodes.heads[base] in IN_ONE_EXPONENTIAL or base in zeros]
+
+
+def _seeing(rule: Rule, apart: Collection[Node]) -> Rule:
+    """A rule that does not look into what stands apart."""
+    return partial(_is_in_one_exponential, apart=apart) if rule is _is_in_one_exponential else rule
 
 
 def _is_multiplied_otherwise(nodes: Nodes, node: Node) -> bool:
@@ -725,7 +756,7 @@ def over_squares(nodes: Nodes, node: Node) -> Node | None:
     for base, power in found:
         powers[base] = powers[base] + power if base in powers else power
     for total, power in powers.items():
-        if power.is_negative and power.is_Integer and nodes.heads[total] is Add and _is_norm(nodes, total):
+        if power.is_negative and power.is_Integer and nodes.heads[total] is Add and is_norm(nodes, total):
             squares, inside = _squares(nodes, total)
             above = tuple([powers.get(base, S.Zero) for base in inside])
             if any(above) and (form := over_squares_of(squares, power, above)) is not None:
@@ -737,7 +768,7 @@ def over_squares(nodes: Nodes, node: Node) -> Node | None:
 
 def log1p_squared(nodes: Nodes, argument: Node) -> Node | None:
     """log(1 + x² + y²) as one function, :func:`~codegen.passes.norms.log1p_squared`; None for any other."""
-    if not _is_norm(nodes, argument):
+    if not is_norm(nodes, argument):
         return None
     squares, inside = _squares(nodes, argument)
     if any(nodes.heads[base] is exp for base in inside):
@@ -819,7 +850,7 @@ def _power(nodes: Nodes, node: Node) -> bool:
         return bool(exponent.is_negative)
     if head is not Add or not isinstance(exponent, Rational):
         return False
-    if exponent.q == 2 and _is_norm(nodes, base):
+    if exponent.q == 2 and is_norm(nodes, base):
         return True
     if (exponent.q == 2 or exponent.is_negative) and _is_number_less_a_square(nodes, base):
         return True
@@ -833,7 +864,7 @@ def _are_exponentials(nodes: Nodes, total: Node) -> bool:
     return all(nodes.heads[rest] in (exp, cosh) or rest == nodes.one for _, rest in terms(nodes, total))
 
 
-def _is_norm(nodes: Nodes, total: Node) -> bool:
+def is_norm(nodes: Nodes, total: Node) -> bool:
     """Whether there are squares and positive numbers alone, and few."""
     found = list(terms(nodes, total)) if nodes.heads[total] is Add else [nodes.parted(total)]
     return len(found) <= SHORT and all(
@@ -857,7 +888,7 @@ def _log(nodes: Nodes, node: Node) -> bool:
     if not nodes.operands[argument]:
         return False
     if nodes.heads[argument] is Add:
-        return is_logged_otherwise(nodes, argument) or _is_norm(nodes, argument) or has_one(nodes, argument)
+        return is_logged_otherwise(nodes, argument) or is_norm(nodes, argument) or has_one(nodes, argument)
     found = list(factors(nodes, argument))
     if any(abs(power) != 1 for _, power in found) or all(power == -1 for _, power in found):
         return True
@@ -879,7 +910,7 @@ def _log1p(nodes: Nodes, node: Node) -> bool:
     base, power = nodes.as_power(rest)
     if power == 2 and number == -1:
         return nodes.heads[base] in LOGARITHMS_OF_COMPLEMENTED_SQUARES
-    if _is_norm(nodes, _argument(nodes, node)):
+    if is_norm(nodes, _argument(nodes, node)):
         return True
     return nodes.heads[base] in LOGGED_1P
 

@@ -76,7 +76,8 @@ def derived(derive: Callable[[Graph], Graph], formula: Expr, monkeypatch: pytest
         graph = derive(graph)
         assert ("equations" in vars(graph)) == (large > 1)
         function = codegen.compile(graph, tier="quick", cache=False)
-        found.append(np.array([np.ravel(function(*point)) for point in POINTS.values()]))
+        given = [(*point, 0.3, -1.2, 0.7)[: len(graph.inputs)] for point in POINTS.values()]
+        found.append(np.array([np.ravel(function(*values)) for values in given]))
     return found
 
 
@@ -84,6 +85,7 @@ DERIVATIVES: Mapping[str, Callable[[Graph], Graph]] = {
     "gradient": lambda graph: codegen.gradient(graph, "f"),
     "tangents": lambda graph: codegen.jacobian(graph, "f", mode="forward"),
     "hessian": lambda graph: codegen.hessian(graph, "f"),
+    "its product": lambda graph: codegen.hvp(graph, "f"),
 }
 
 
@@ -107,6 +109,8 @@ def test_what_no_branch_takes_contributes_nothing(case: str, monkeypatch: pytest
         assert codegen.compile(derive(graph, "f"), tier="quick", cache=False)(*at)[1:] == slope
     found = codegen.compile(codegen.hessian(graph, "f"), tier="quick", cache=False)(*at)
     assert list(found[1:]) == second
+    along = codegen.compile(codegen.hvp(graph, "f"), tier="quick", cache=False)(*at, 2.0, -1.0)
+    assert list(along[1:]) == [2 * second[0] - second[1], 2 * second[1] - second[2]]
 
 
 def test_an_infinite_slope_of_what_is_not_the_largest_is_no_part_of_the_gradient(
@@ -144,13 +148,14 @@ def test_derivatives_grow_as_their_formulas() -> None:
     assert sizes[1] < 2.1 * sizes[0]
 
 
-def test_second_derivatives_of_a_maximum_grow_with_its_numbers() -> None:
+@pytest.mark.parametrize("derive", [codegen.hessian, codegen.hvp])
+def test_second_derivatives_of_a_maximum_grow_with_its_numbers(derive: Callable[[Graph, str], Graph]) -> None:
     sizes = []
     for count in (80, 160):
         v = IndexedBase("v", shape=(count,), real=True)
         entries: dict[str, Expr] = {f"t{n}": sin(v[n]) * v[n] for n in range(count)}
         entries["f"] = Max(*(Symbol(name, real=True) for name in entries), evaluate=False)
-        formulas = codegen.hessian(codegen.from_expressions(entries, [v]), "f").formulas
+        formulas = derive(codegen.from_expressions(entries, [v]), "f").formulas
         assert formulas is not None
         sizes.append(len(formulas.nodes.below(list(formulas.assigned.values()))))
     assert sizes[1] < 2.1 * sizes[0]

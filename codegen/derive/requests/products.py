@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from codegen.derive.forward import Tangents
+from codegen.derive.requests import straight
 from codegen.derive.requests.blocks import Block, Blocks, blocks_along, dense, put_out
-from codegen.derive.requests.request import Named, Wrt, prepare, require_scalar
+from codegen.derive.requests.request import Named, Wrt, asked, prepare, require_scalar
+from codegen.derive.requests.straight import Straight
 from codegen.derive.reverse import adjoints, reverse
 from codegen.derive.seeds import Direction, array_seed
 from codegen.ir.graph import Graph, Variable
@@ -65,8 +67,9 @@ def vjp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
 def hvp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     """The product of the Hessian of the scalar ``of`` with a direction, for each w Σ_u ∂²of/∂w∂u · v_u.
 
-    Forward over reverse, the Hessian itself is never formed: about twice the work of the gradient. Adds an input
-    ``v_NAME`` of its shape for each w of ``wrt``. Outputs are ``of`` and one array of the shape of w for each.
+    Forward over reverse, of large formulas reverse over reverse: the Hessian itself is never formed, and it is about
+    twice the work of the gradient. Adds an input ``v_NAME`` of its shape for each w of ``wrt``. Outputs are ``of`` and
+    one array of the shape of w for each.
 
     Raises :class:`DerivationError` if ``of`` has axes.
 
@@ -85,8 +88,12 @@ def hvp(graph: Graph, of: Named, wrt: Wrt | None = None) -> Graph:
     dde/db/dv = 2*v_a*∂de/da/∂b
     outputs e, dde/da/dv, dde/db/dv
     """
+    vertex, names = asked(graph, of, wrt)
+    require_scalar(graph, vertex, "Hessian-vector product")
+    formulas = Straight.of(graph, vertex, names)
+    if formulas is not None and (derived := straight.hessian_product(formulas, vertex, names)) is not None:
+        return derived
     prepared, of, names = prepare(graph, of, wrt)
-    require_scalar(prepared, of, "Hessian-vector product")
     slopes = reverse(prepared, of, names)
     return along(slopes, of, slopes.outputs[1:], names)
 

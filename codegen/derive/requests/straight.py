@@ -89,7 +89,7 @@ class Straight:
     def __init__(self, graph: Graph, formulas: Formulas) -> None:
         self.graph, self.found = graph, formulas
         self.nodes: Nodes = formulas.nodes.copy()
-        self.outputs: list[Variable] = []
+        self.inputs, self.outputs = [*graph.inputs], list[Variable]()
         self._names = {*formulas.variables}
         self.assigned: dict[Cell, Node] = {}
 
@@ -117,13 +117,19 @@ class Straight:
         self._names.add(variable.name)
         self.assigned.update((Cell(variable.name, place), node) for place, node in zip(places(variable), elements))
 
+    def read(self, variable: Variable) -> list[Node]:
+        """The elements of another input."""
+        self.inputs.append(variable)
+        self._names.add(variable.name)
+        return [self.nodes.leaf(variable[place]) for place in places(variable)]
+
     def derived(self) -> Graph:
         """The graph of the outputs."""
-        known = {**self.found.variables, **{variable.name: variable for variable in self.outputs}}
+        known = {**self.found.variables, **{variable.name: variable for variable in (*self.inputs, *self.outputs)}}
         roots = list(dict.fromkeys(self.assigned.values()))
         calm = CALM.issuperset(self.nodes.operations(roots))
         formulas = Formulas(self.nodes, known, {**self.found.assigned, **self.assigned}, stable=calm)
-        return Graph.of_formulas(self.graph.inputs, formulas, [variable.name for variable in self.outputs])
+        return Graph.of_formulas(self.inputs, formulas, [variable.name for variable in self.outputs])
 
     def name(self, wanted: str) -> str:
         return fresh_name(wanted, self._names)
@@ -196,6 +202,26 @@ def hessian(straight: Straight, of: str, wrt: Sequence[str]) -> Graph | None:
     for (a, rows), (b, columns) in combinations_with_replacement(_pieces(straight, wrt), 2):
         block = Variable(straight.name(f"d{slope(of, a.name)}/d{b.name}"), a.shape + b.shape)
         straight.put(block, [entry(row, column) for row in rows for column in columns])
+    return straight.derived()
+
+
+def hessian_product(straight: Straight, of: str, wrt: Sequence[str]) -> Graph | None:
+    """The graph with outputs ``of`` and its Hessian times a direction, the gradient of the slope along it.
+
+    None as for :func:`hessian`.
+    """
+    (first,) = straight.slopes(straight.found.of_variable(of), wrt, "reverse")
+    if not _are_differentiable(straight.nodes, list(first.values())):
+        return None
+    pieces = _pieces(straight, wrt)
+    direction = [v for w, _ in pieces for v in straight.read(Variable(straight.name(f"v_{w.name}"), w.shape))]
+    along = straight.nodes.total(
+        [straight.nodes.times(first[element], direction[element]) for element in sorted(first)]
+    )
+    (row,) = straight.slopes([along], wrt, "reverse")
+    for variable, columns in pieces:
+        target = Variable(straight.name(f"d{slope(of, variable.name)}/dv"), variable.shape)
+        straight.put(target, [row.get(column, straight.nodes.zero) for column in columns])
     return straight.derived()
 
 
