@@ -361,6 +361,8 @@ def write_together(directory: str | os.PathLike[str], files: Mapping[str, str | 
     ...     [path.read_text() for path in write_together(folder, {"a": "one", "b": "two"})]
     ['one', 'two']
     """
+    if not isinstance(directory, (str, os.PathLike)):
+        raise EmitError(f"directory: found {type(directory).__name__}, expected a path")
     folder = Path(directory)
     _require_writable(folder, files)
     written: list[tuple[str, Path]] = []

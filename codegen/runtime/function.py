@@ -57,7 +57,9 @@ class CompileReport:
     def __str__(self) -> str:
         why = f" ({self.reason} has no vector form)" if self.reason else ""
         origin = "loaded from the cache" if self.cache_hit else "compiled"
-        stages = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in self.stages.items())
+        rest = max(self.seconds - sum(self.stages.values()), 0.0)
+        taken = {**self.stages, "what is between them": rest}
+        stages = ", ".join(f"{name} {seconds * 1e3:.0f} ms" for name, seconds in taken.items())
         return (
             f"schedule {self.schedule}, {self.emitter} code{why}, {self.dtype}, workspace {self.workspace} numbers\n"
             f"{origin} in {self.seconds * 1e3:.0f} ms: {stages}\n"

@@ -284,7 +284,8 @@ def _normalised(triple: str) -> tuple[Architecture, str]:
         if found and found[1] in SYSTEMS and all(map(_ENVIRONMENT.fullmatch, rest[place + 1 :])):
             break
     else:
-        raise EmitError(f"triple: found {shown}, expected an operating system among {', '.join(SYSTEMS)}")
+        known = f"expected an operating system among {', '.join(SYSTEMS)}"
+        raise EmitError(f"triple: found {shown}, {known}, as in '{name}-unknown-linux-gnu'")
     if found[1] != "none" and (found[1] in _WEB_ASSEMBLY) != (name == "wasm32"):
         raise EmitError(f"triple: found {shown}, expected an operating system that there is for {name}")
     written = [name, *rest[:place], SYSTEMS[found[1]] + found[2], *rest[place + 1 :]]
