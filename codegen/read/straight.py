@@ -7,7 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sympy import And, Expr, Indexed, IndexedBase, Integer, Mul, Not, Or, Piecewise, Pow, Symbol, atan2, exp, log
+from sympy import (
+    And,
+    Expr,
+    Indexed,
+    IndexedBase,
+    Integer,
+    Mul,
+    Not,
+    Or,
+    Piecewise,
+    Pow,
+    Rational,
+    Symbol,
+    atan2,
+    exp,
+    log,
+)
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -93,6 +109,10 @@ def _is_choice(node: Basic, arguments: Sequence[Basic]) -> bool:
     return isinstance(node, CHOSEN_BY) and all(isinstance(argument, expected) for argument in arguments)
 
 
+LONG = 1024
+"""Formulas in which a number has more bits than this, which no float has, are read as equations."""
+
+
 class _Reading:
     """A table of nodes, and what the leaves of expressions are in it."""
 
@@ -157,7 +177,11 @@ class _Reading:
             if kind is Pow and self._constants.isdisjoint(numbers):
                 return None
             self._needs_reality = self._needs_reality or _needs_reality(node)
-            return self.nodes.taken(node, operands)
+            made = self.nodes.taken(node, operands)
+            number, _ = self.nodes.parted(made)
+            # Each entry squares the number of the one before: as long as a chain is, as many digits it would have.
+            is_long = isinstance(number, Rational) and max(number.p.bit_length(), number.q.bit_length()) > LONG
+            return None if is_long else made
         if kind in RENAMED:
             return self.nodes.made(RENAMED[kind], operands)
         return self.nodes.operation(node.func, operands) if _is_choice(node, arguments) else None
