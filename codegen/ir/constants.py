@@ -65,7 +65,7 @@ def faulty_constant(expression: Basic, stop: Callable[[Basic], bool] = is_leaf) 
     >>> faulty_constant(x * asin(2))
     'asin(2), which is not a real number'
     >>> faulty_constant(x * Integer(10) ** 400)
-    'the number 1.00000E+400, which is beyond the range of float64 unless it is a factor of what varies'
+    'the number 1.00000e+400, which is beyond the range of float64 unless it is a factor of what varies'
     >>> faulty_constant(sympy.Piecewise((-sympy.oo, x < 0), (x, True)))
     """
     found = constants(expression, stop)

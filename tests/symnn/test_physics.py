@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no unknown": ("sin(x) - t", "has none of the unknowns u"),
     "what SymPy makes 0": ("u_tx - u_xt", "'u_tx - u_xt', which is 0, has none of the unknowns u"),
     "an equation that holds": (Eq(u, u), "found an equation that is True whatever the unknowns are"),
-    "a number beyond float64": (u + Integer(10) ** 400, "the number 1.00000E.400, which is beyond the range"),
+    "a number beyond float64": (u + Integer(10) ** 400, "the number 1.00000e.400, which is beyond the range"),
     "an unknown function": (Function("w")(x, t), "unknown function 'w'"),
     "too few inputs": (Function("u")(x), r"found u\(x\), expected u\(x, t\), or numbers in place of the inputs"),
     "too few inputs in a text": ("u(1)", r"column 1: 'u\(1\)' has 1 argument; expected 2 arguments"),
