@@ -33,7 +33,9 @@ class Formulas:
 
     @staticmethod
     def of(inputs: Sequence[Variable], equations: Iterable[Equation]) -> Formulas | None:
-        """The formulas of equations in an order in which they can be evaluated; None if one of them has an index.
+        """The formulas of equations in an order in which they can be evaluated.
+
+        None if one of them has an index, or a number longer than floats have.
 
         >>> from sympy import symbols
         >>> a, b, c = symbols("a b c", real=True)
@@ -49,6 +51,8 @@ class Formulas:
             if equation.reduction is not None or any(isinstance(i, Idx) for i in subscripts(equation.target)):
                 return None
             assigned[cell_of(equation.target)] = node = nodes.read(equation.body)
+            if nodes.is_long(node):
+                return None
             nodes.name(equation.target, node)
             variables.setdefault(equation.name, equation.variable)
         if not all(_is_real(head, integers) for head, operands in zip(nodes.heads, nodes.operands) if not operands):

@@ -24,6 +24,8 @@ Head: TypeAlias = "type[Basic] | Basic"
 """What a node is: the class of an operation, or a leaf: a reference, a symbol, a constant."""
 
 _EXACT = (Integer, Rational)
+LONG = 1024
+"""No float has numbers of so many bits."""
 ROUNDS = 64
 """So many nodes one above the other that nobody reads are taken away by arrays, of more one after the other."""
 
@@ -132,43 +134,59 @@ class Nodes:
         new.__dict__.update({n: v.copy() if isinstance(v, (dict, list)) else v for n, v in self.__dict__.items()})
         return new
 
-    def __getattr__(self, name: str) -> Any:
-        """What finds nodes, and parts of them, of a table of arrays first when it is asked for."""
-        if name not in ("_sums", "_products", "_found", "_integers", "_parts", "_powers"):
-            raise AttributeError(name)
-        edges = self._edges
-        assert edges is not None
-        is_sum, is_product = edges.has(Add), edges.has(Mul)
-        if name in ("_sums", "_products"):
-            alike = np.flatnonzero(is_sum if name == "_sums" else is_product)
-            lengths, count = edges.lengths[alike], len(edges.heads)
-            operands = np.sort(np.repeat(np.arange(len(alike)), lengths) * count + edges.operands_of(alike)) % count
-            return self.__dict__.setdefault(name, dict(zip(_tuples(lengths, operands), alike.tolist())))
-        if name == "_parts":
-            self._parts = {n: (value, self.one) for n, value in self._constants.items()}
-            for node in np.flatnonzero(is_product & (edges.lengths == 2) & edges.constant[edges.first]).tolist():
-                number, rest = self.operands[node]
-                self._parts[node] = self._constants[number], rest
-        elif name == "_powers":
-            powers = ((node, *self.operands[node]) for node in np.flatnonzero(edges.has(Pow)).tolist())
-            exact = ((node, base, self.heads[power]) for node, base, power in powers)
-            self._powers = {node: (base, power) for node, base, power in exact if isinstance(power, _EXACT)}
-        else:
-            self._found, self._integers = {}, {}
-            for node in np.flatnonzero(~(is_sum | is_product)).tolist():
-                table, key = self._place(self.heads[node], self.operands[node])
-                table[key] = node
-        return self.__dict__[name]
+    # What finds nodes, and parts of them, made when it is first asked for. Nodes that are added have asked for it.
+
+    @property
+    def _known(self) -> Edges:
+        """The arrays that a table was made of."""
+        assert self._edges is not None
+        return self._edges
+
+    @cached_property
+    def _sums(self) -> dict[tuple[Node, ...], Node]:
+        return self._alike(Add)
+
+    @cached_property
+    def _products(self) -> dict[tuple[Node, ...], Node]:
+        return self._alike(Mul)
+
+    def _alike(self, head: Head) -> dict[tuple[Node, ...], Node]:
+        """The sums or the products by their operands in order."""
+        alike, count = np.flatnonzero(self._known.has(head)), len(self._known.heads)
+        lengths = self._known.lengths[alike]
+        operands = np.sort(np.repeat(np.arange(len(alike)), lengths) * count + self._known.operands_of(alike)) % count
+        return dict(zip(_tuples(lengths, operands), alike.tolist()))
+
+    @cached_property
+    def _integers(self) -> dict[int, Node]:
+        return {value.p: n for n, value in self._constants.items() if isinstance(value, Integer)}
+
+    @cached_property
+    def _found(self) -> dict[Any, Node]:
+        others = np.flatnonzero(~(self._known.has(Add) | self._known.has(Mul))).tolist()
+        heads = ((node, self.heads[node]) for node in others)
+        return {_key(head, self.operands[n]): n for n, head in heads if not isinstance(head, Integer)}
+
+    @cached_property
+    def _parts(self) -> dict[Node, tuple[Expr, Node]]:
+        multiple = self._known.has(Mul) & (self._known.lengths == 2) & self._known.constant[self._known.first]
+        multiples = ((node, *self.operands[node]) for node in np.flatnonzero(multiple).tolist())
+        parts = {n: (value, self.one) for n, value in self._constants.items()}
+        return parts | {node: (self._constants[number], rest) for node, number, rest in multiples}
+
+    @cached_property
+    def _powers(self) -> dict[Node, tuple[Node, Expr]]:
+        powers = ((node, *self.operands[node]) for node in np.flatnonzero(self._known.has(Pow)).tolist())
+        exact = ((node, base, self.heads[power]) for node, base, power in powers)
+        return {node: (base, power) for node, base, power in exact if isinstance(power, _EXACT)}
 
     def _place(self, head: Head, operands: tuple[Node, ...]) -> tuple[dict[Any, Node], Any]:
         """The dictionary in which a node is found, and its key."""
         if isinstance(head, Integer):
             return self._integers, head.p
-        if isinstance(head, Basic):
-            return self._found, head._mpf_ if isinstance(head, Float) else head  # SymPy hashes numbers in Python.
         if head is Add or head is Mul:
             return self._sums if head is Add else self._products, tuple(sorted(operands))
-        return self._found, (head, *operands)
+        return self._found, _key(head, operands)
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -222,6 +240,15 @@ class Nodes:
     def parted(self, node: Node) -> tuple[Expr, Node]:
         """The number in front of a product, and the rest; a constant is a multiple of 1."""
         return self._parts.get(node) or (S.One, node)
+
+    def is_long(self, node: Node) -> bool:
+        """Whether the number or the exponent of a node has more bits than a float has.
+
+        Where each formula multiplies the one before by itself, both have twice the digits from one to the next.
+        """
+        number, rest = self.parted(node)
+        known = (n for n in (number, self.as_power(rest)[1]) if isinstance(n, _EXACT))
+        return any(max(n.p.bit_length(), n.q.bit_length()) > LONG for n in known)
 
     def scaled(self, factor: Expr, node: Node) -> Node:
         """A multiple."""
@@ -603,6 +630,13 @@ class Nodes:
             for operand in self.operands[node]:
                 found[operand] = found.get(operand, 0) + 1
         return found
+
+
+def _key(head: Head, operands: tuple[Node, ...]) -> Any:
+    """What a leaf that is no integer, or a function, is found by."""
+    if not isinstance(head, Basic):
+        return (head, *operands)
+    return head._mpf_ if isinstance(head, Float) else head  # SymPy hashes numbers in Python.
 
 
 def _last(numbers: dict[Node, Any], first: Node) -> Iterator[Node]:

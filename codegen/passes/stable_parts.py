@@ -306,7 +306,8 @@ def _forms(shape: Shape) -> Sequence[_Form | None]:
         else:
             expressions.append(head(*[expressions[place] for place in operands]) if operands else head)
     equations = {symbols[v.number]: Equation(symbols[v.number], canonical(expressions[v.place])) for v in vertices}
-    kept, outputs = ([f"v{v.number}" for v in vertices if v[place]] for place in (2, 3))
+    kept = [f"v{vertex.number}" for vertex in vertices if vertex.is_kept]
+    outputs = [f"v{vertex.number}" for vertex in vertices if vertex.is_output]
     table, numbers = Nodes(), {symbol: number for number, symbol in enumerate(symbols)}
     found: dict[Expr, _Form] = {}
     for new in stable_equations(list(equations.values()), kept, outputs, Names(map(str, symbols))):

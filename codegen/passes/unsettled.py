@@ -98,6 +98,7 @@ DEEP = 3
 FIELD = (1 << 31) - 1
 """Exponents p/q are added up as elements of the field of this prime, in which sums and products of theirs are exact."""
 HALF = 1 << 30
+"""½ in that field."""
 INSIDE = 64
 """So many parts of an exponent are looked at."""
 SATURATING = frozenset({tanh, *LOGISTIC})

@@ -7,23 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sympy import (
-    And,
-    Expr,
-    Indexed,
-    IndexedBase,
-    Integer,
-    Mul,
-    Not,
-    Or,
-    Piecewise,
-    Pow,
-    Rational,
-    Symbol,
-    atan2,
-    exp,
-    log,
-)
+from sympy import And, Expr, Indexed, IndexedBase, Integer, Mul, Not, Or, Piecewise, Pow, Symbol, atan2, exp, log
 from sympy.core.basic import Basic
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
@@ -109,10 +93,6 @@ def _is_choice(node: Basic, arguments: Sequence[Basic]) -> bool:
     return isinstance(node, CHOSEN_BY) and all(isinstance(argument, expected) for argument in arguments)
 
 
-LONG = 1024
-"""Formulas in which a number has more bits than this, which no float has, are read as equations."""
-
-
 class _Reading:
     """A table of nodes, and what the leaves of expressions are in it."""
 
@@ -133,7 +113,7 @@ class _Reading:
         if cell is None or cell in self.assigned or cell.name in self.inputs:
             return False
         node = self._read(expression)
-        if node is None:
+        if node is None or self.nodes.is_long(node):
             return False
         self.assigned[cell] = node
         self.variables.setdefault(variable.name, variable)
@@ -177,11 +157,7 @@ class _Reading:
             if kind is Pow and self._constants.isdisjoint(numbers):
                 return None
             self._needs_reality = self._needs_reality or _needs_reality(node)
-            made = self.nodes.taken(node, operands)
-            number, _ = self.nodes.parted(made)
-            # Each entry squares the number of the one before: as long as a chain is, as many digits it would have.
-            is_long = isinstance(number, Rational) and max(number.p.bit_length(), number.q.bit_length()) > LONG
-            return None if is_long else made
+            return self.nodes.taken(node, operands)
         if kind in RENAMED:
             return self.nodes.made(RENAMED[kind], operands)
         return self.nodes.operation(node.func, operands) if _is_choice(node, arguments) else None

@@ -362,3 +362,24 @@ def test_logarithms_of_what_is_negative_are_none() -> None:
     p = Symbol("p", real=True)
     graph = filled({"p": -4 * y**2, "f": log(p)}, [])
     assert math.isnan(compile(graph, tier="quick", cache=False)(1.0, 2.0)[1])
+
+
+@pytest.mark.parametrize(
+    ("number", "length", "is_large"),
+    [(6, 8, True), (6, 120, False), (1, 250, True), pytest.param(1, 1030, False, marks=pytest.mark.slow)],
+)
+def test_numbers_and_exponents_with_twice_the_digits_from_entry_to_entry_have_an_end(
+    number: int, length: int, is_large: bool
+) -> None:
+    """n·t² of t, and so on: t to the power 2ᵏ at entry k, which floats have at 1 alone."""
+    entries, last = dict[Any, Any](), x
+    for n in range(length):
+        one, other = (Symbol(f"{name}{n}", real=True) for name in "st")  # s·t, of which SymPy does not know more
+        entries |= {f"s{n}": number * last, f"t{n}": one * last}
+        last = other
+    graph = filled(entries, [])
+    assert (graph.formulas is not None) == is_large
+    at = 1 / number
+    value, slope = compile(gradient(graph, f"t{length - 1}", ["x"]), tier="quick", cache=False)(at, 0.3)
+    assert value == pytest.approx(at, rel=1e-12)
+    assert slope == pytest.approx(math.ldexp(1.0, length) if length < 1024 else math.inf, rel=1e-12)
